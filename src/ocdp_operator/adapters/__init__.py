@@ -1,0 +1,1 @@
+"""One outside world each: PostgreSQL, Git, kustomize, Kubernetes. They raise our errors only."""

@@ -1,0 +1,240 @@
+"""Every failure a claim can meet, as data: a stable code, who must act, what to do next.
+
+    OcdpError
+    ├── ReconcileError        ends one reconcile and becomes the claim's conditions and ``status.failure``
+    │   ├── Waiting           a retry helps: a dependency is away, or the cluster refuses for now
+    │   └── Stalled           no retry helps until somebody edits something
+    ├── Conflict              somebody wrote first (409): read again and start over; never shown to users
+    └── SettingsError         the process was started wrongly
+
+Anything else that escapes is our own fault: the reconciler reports it as ``InternalError``.
+Messages never hold a secret, a credential, or a path of the machine the operator runs on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Actor(StrEnum):
+    """Who must act (design 1: the three parties, and us)."""
+
+    USER = "User"
+    PLATFORM = "Platform"
+    CLUSTER_OPERATOR = "ClusterOperator"
+    MAINTAINERS = "Maintainers"
+    NOBODY = "Nobody"
+
+
+class Stage(StrEnum):
+    """The condition type that a reason belongs to."""
+
+    TEMPLATE_RESOLVED = "TemplateResolved"
+    APPLIED = "Applied"
+    HEALTHY = "Healthy"
+
+
+class Reason(StrEnum):
+    """The one vocabulary of condition reasons, events and ``status.failure.code``."""
+
+    # Ready
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    DELETING = "Deleting"
+    INTERNAL_ERROR = "InternalError"
+    # TemplateResolved
+    RESOLVED = "Resolved"
+    TEMPLATE_NOT_AVAILABLE = "TemplateNotAvailable"
+    ACCESS_REVOKED = "AccessRevoked"
+    TEMPLATE_DISABLED = "TemplateDisabled"
+    REVISION_NOT_FOUND = "RevisionNotFound"
+    WORKSPACE_MISMATCH = "WorkspaceMismatch"
+    INVALID_VALUES = "InvalidValues"
+    VALUES_TOO_LARGE = "ValuesTooLarge"
+    INVALID_CLAIM = "InvalidClaim"
+    CATALOG_UNAVAILABLE = "CatalogUnavailable"
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    URL_NOT_ALLOWED = "URLNotAllowed"
+    REF_NOT_FOUND = "RefNotFound"
+    INVALID_PATH = "InvalidPath"
+    SOURCE_TOO_LARGE = "SourceTooLarge"
+    GIT_OPERATION_FAILED = "GitOperationFailed"
+    # Applied
+    APPLY_SUCCEEDED = "ApplySucceeded"
+    BUILD_FAILED = "BuildFailed"
+    EMPTY_BUILD = "EmptyBuild"
+    UNSAFE_BUILD = "UnsafeBuild"
+    POLICY_DENIED = "PolicyDenied"
+    NAME_NOT_ALLOWED = "NameNotAllowed"
+    IMMUTABLE_FIELD_CONFLICT = "ImmutableFieldConflict"
+    OWNERSHIP_CONFLICT = "OwnershipConflict"
+    FORBIDDEN = "Forbidden"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    NAMESPACE_TERMINATING = "NamespaceTerminating"
+    APPLY_FAILED = "ApplyFailed"
+    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
+    PRUNE_BLOCKED = "PruneBlocked"
+    PRUNE_FAILED = "PruneFailed"
+    # Healthy
+    HEALTH_CHECK_SUCCEEDED = "HealthCheckSucceeded"
+    HEALTH_CHECK_FAILED = "HealthCheckFailed"
+    VOLUME_PENDING = "VolumePending"
+    NO_PODS = "NoPods"
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    # Reconciling, Deleting and events
+    PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
+    WAITING_FOR_RESOURCES = "WaitingForResources"
+    CREDENTIALS_REGENERATED = "CredentialsRegenerated"
+    DRIFT_CORRECTED = "DriftCorrected"
+    PRUNED = "Pruned"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonEntry:
+    """What a failure reason means by default: its condition, who must act, and the next step."""
+
+    stage: Stage
+    actor: Actor
+    remedy: str
+
+
+_R, _A = Stage.TEMPLATE_RESOLVED, Stage.APPLIED
+_USER, _PLATFORM, _CLUSTER = Actor.USER, Actor.PLATFORM, Actor.CLUSTER_OPERATOR
+
+FAILURES: Final[dict[Reason, ReasonEntry]] = {
+    Reason.TEMPLATE_NOT_AVAILABLE: ReasonEntry(
+        _R,
+        _USER,
+        "Choose a templateId that is offered to this workspace, or ask the platform team for access.",
+    ),
+    Reason.ACCESS_REVOKED: ReasonEntry(
+        _R, _PLATFORM, "Bind the template to the workspace again, or delete the claim; what runs is kept."
+    ),
+    Reason.TEMPLATE_DISABLED: ReasonEntry(
+        _R, _PLATFORM, "Choose another template, or ask the platform team."
+    ),
+    Reason.REVISION_NOT_FOUND: ReasonEntry(
+        _R, _USER, "Set spec.templateRevision to a revision of this template, or leave it out."
+    ),
+    Reason.WORKSPACE_MISMATCH: ReasonEntry(
+        _R, _USER, "Create the claim in the namespace of its workspace; the platform team places workspaces."
+    ),
+    Reason.INVALID_VALUES: ReasonEntry(_R, _USER, "Correct the value at the given path."),
+    Reason.VALUES_TOO_LARGE: ReasonEntry(_R, _USER, "Make spec.values smaller than 64 KiB of JSON."),
+    Reason.INVALID_CLAIM: ReasonEntry(_R, _USER, "Correct the field at the given path."),
+    Reason.CATALOG_UNAVAILABLE: ReasonEntry(
+        _R, _CLUSTER, "Nothing to do for the user: what runs goes on. Bring the catalog's PostgreSQL back."
+    ),
+    Reason.AUTHENTICATION_FAILED: ReasonEntry(
+        _R, _CLUSTER, "Check the credentials for this origin in the operator's credentials file."
+    ),
+    Reason.URL_NOT_ALLOWED: ReasonEntry(
+        _R, _PLATFORM, "Use an allowed origin, or add it to the operator's settings."
+    ),
+    Reason.REF_NOT_FOUND: ReasonEntry(
+        _R, _PLATFORM, "Publish the template with a ref or commit that exists."
+    ),
+    Reason.INVALID_PATH: ReasonEntry(
+        _R, _PLATFORM, "Publish the template with a path that exists in the repository."
+    ),
+    Reason.SOURCE_TOO_LARGE: ReasonEntry(_R, _PLATFORM, "Make what the template's path reaches smaller."),
+    Reason.GIT_OPERATION_FAILED: ReasonEntry(
+        _R, _CLUSTER, "Nothing to do for the user: what runs goes on. Check that the Git server answers."
+    ),
+    Reason.BUILD_FAILED: ReasonEntry(_A, _PLATFORM, "Correct the Kustomize base or the template's mappings."),
+    Reason.EMPTY_BUILD: ReasonEntry(
+        _A, _PLATFORM, "Publish a revision whose base renders at least one object."
+    ),
+    Reason.UNSAFE_BUILD: ReasonEntry(_A, _PLATFORM, "Remove what is named from the Kustomize base."),
+    Reason.POLICY_DENIED: ReasonEntry(_A, _PLATFORM, "Correct the named objects in the Kustomize base."),
+    Reason.NAME_NOT_ALLOWED: ReasonEntry(_A, _USER, "Choose a shorter claim name."),
+    Reason.IMMUTABLE_FIELD_CONFLICT: ReasonEntry(
+        _A, _PLATFORM, "Keep the immutable field, or make a new claim."
+    ),
+    Reason.OWNERSHIP_CONFLICT: ReasonEntry(
+        _A, _USER, "Rename the claim, or remove the object that is in the way."
+    ),
+    Reason.FORBIDDEN: ReasonEntry(
+        _A, _CLUSTER, "Bind the ClusterRole ocdp-applier in the workspace's namespace."
+    ),
+    Reason.QUOTA_EXCEEDED: ReasonEntry(_A, _USER, "Free some of the namespace's quota, or ask for more."),
+    Reason.NAMESPACE_TERMINATING: ReasonEntry(
+        _A, Actor.NOBODY, "The namespace is being deleted; nothing to do."
+    ),
+    Reason.APPLY_FAILED: ReasonEntry(_A, _PLATFORM, "Correct the named object in the Kustomize base."),
+    Reason.CLUSTER_UNAVAILABLE: ReasonEntry(_A, _CLUSTER, "Check that the API server answers the operator."),
+    Reason.PRUNE_FAILED: ReasonEntry(_A, _CLUSTER, "See which object could not be deleted, and why."),
+    Reason.INTERNAL_ERROR: ReasonEntry(
+        _A, Actor.MAINTAINERS, "Report it with the operator's log of this claim."
+    ),
+}
+
+
+class OcdpError(Exception):
+    """The root of our own errors."""
+
+
+class SettingsError(OcdpError):
+    """The process was started with settings that cannot work; the message says which and why."""
+
+
+class Conflict(OcdpError):
+    """The object changed since it was read (HTTP 409 on resourceVersion): read it again and start over."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Dependency:
+    """An outside world that claims wait for together: one probe for each (design 4.5)."""
+
+    kind: str
+    """``catalog`` or ``source``."""
+    name: str = ""
+    """For a source: its repository URL, which never holds credentials."""
+
+
+CATALOG: Final = Dependency("catalog")
+
+
+class ReconcileError(OcdpError):
+    """Ends one reconcile. ``str()`` is the message for users, at most 1 KiB, free of secrets."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        value_path: str = "",
+        actor: Actor | None = None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message[:1024])
+        entry = FAILURES[reason]
+        self.reason = reason
+        self.message = message[:1024]
+        self.value_path = value_path
+        self.stage = entry.stage
+        self.actor = actor or entry.actor
+        self.remedy = remedy or entry.remedy
+
+
+class Stalled(ReconcileError):
+    """No retry helps until somebody edits the claim, the template or the cluster."""
+
+
+class Waiting(ReconcileError):
+    """A retry helps: when ``dependency`` answers again, or after a backoff when there is none."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        dependency: Dependency | None = None,
+        value_path: str = "",
+        actor: Actor | None = None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(reason, message, value_path=value_path, actor=actor, remedy=remedy)
+        self.dependency = dependency

@@ -1,0 +1,178 @@
+"""The claim: a user's request, and everything that release needs to know, on one object (design 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.model.conditions import Condition, Conditions, Failure
+from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.model.kinds import CLAIM
+from ocdp_operator.model.names import FINALIZER, IN_FORCE
+from ocdp_operator.model.wire import WireModel
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ClaimKey:
+    """Names one claim. Everything that is kept for a claim is kept under this key."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class DeletionPolicy(StrEnum):
+    """What a deleted claim leaves behind."""
+
+    RETAIN_DATA = "RetainData"
+    """PVCs and the credentials Secret stay."""
+    DELETE = "Delete"
+
+
+class ClaimSpec(WireModel):
+    """What the user asks for."""
+
+    template_id: str
+    workspace_id: str
+    values: dict[str, Any] = Field(default_factory=dict)
+    template_revision: int | None = None
+    deletion_policy: DeletionPolicy | None = None
+
+
+class TemplateInForce(WireModel):
+    """The revision that the claim runs on, or tries to."""
+
+    revision: int
+    commit: str
+    pinned: int | None = None
+    """The pin that was in the spec when this revision was taken: a changed pin moves the claim."""
+    available: int | None = None
+    """A newer revision."""
+
+
+class Endpoint(WireModel):
+    """Where the workload can be reached."""
+
+    name: str
+    url: str
+
+
+class PendingPrune(WireModel):
+    """Objects that a guard keeps from being pruned; ``digest`` names exactly this set."""
+
+    digest: str
+    reason: str = ""
+    objects: tuple[str, ...] = ()
+
+
+class HistoryItem(WireModel):
+    """One revision that was applied, newest first."""
+
+    revision: int
+    commit: str
+    input_digest: str
+    first_applied: str
+    healthy: bool = False
+
+
+class SecretRef(WireModel):
+    """Name and keys of the credentials Secret; never a value."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+
+
+class ClaimStatus(WireModel):
+    """The operator's account of a claim; written by the operator alone, by merge patches on ``/status``."""
+
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()
+    template: TemplateInForce | None = None
+    deletion_policy: DeletionPolicy | None = None
+    inventory: tuple[dict[str, Any], ...] = ()
+    input_digest: str = ""
+    """The input whose rendering is applied completely; empty while an apply is under way."""
+    pending_prune: PendingPrune | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    url: str = ""
+    """The first endpoint's, for the printer column."""
+    credentials_secret_ref: SecretRef | None = None
+    credentials_version: int = 0
+    failure: Failure | None = None
+    history: tuple[HistoryItem, ...] = ()
+
+    @property
+    def condition_set(self) -> Conditions:
+        """The conditions by type."""
+        return Conditions.of(self.conditions)
+
+    @property
+    def recorded(self) -> Inventory:
+        """The inventory, parsed."""
+        return Inventory.from_wire(self.inventory)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadClaim:
+    """A claim as read from the API server."""
+
+    key: ClaimKey
+    uid: str
+    resource_version: str
+    generation: int
+    spec: ClaimSpec
+    status: ClaimStatus = field(default_factory=ClaimStatus)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    deleting: bool = False
+    created: str = ""
+
+    @property
+    def has_finalizer(self) -> bool:
+        """Our cleanup must run before the claim can go."""
+        return FINALIZER in self.finalizers
+
+    @property
+    def in_force_hint(self) -> tuple[int, str] | None:
+        """Revision and commit from the annotation; a hint, read only when status is empty (design 4.11)."""
+        revision, _, commit = self.annotations.get(IN_FORCE, "").partition("@")
+        return (int(revision), commit) if revision.isascii() and revision.isdigit() and commit else None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> WorkloadClaim:
+        """Reads a claim's JSON.
+
+        Raises Stalled(InvalidClaim) when the spec does not fit, which a claim older than its CRD's schema can do.
+        A status that does not fit raises too: it is ours, and guessing would lose the inventory.
+        """
+        metadata = raw["metadata"]
+        try:
+            spec = ClaimSpec.model_validate(raw.get("spec") or {})
+            status = ClaimStatus.model_validate(raw.get("status") or {})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            path = "/".join(str(step) for step in first["loc"])
+            raise Stalled(
+                Reason.INVALID_CLAIM,
+                f"The {CLAIM.kind} cannot be read at '{path}': {first['msg']}",
+                value_path=path,
+            ) from None
+        return cls(
+            key=ClaimKey(metadata["namespace"], metadata["name"]),
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            generation=metadata.get("generation", 0),
+            spec=spec,
+            status=status,
+            annotations=metadata.get("annotations") or {},
+            finalizers=tuple(metadata.get("finalizers") or ()),
+            deleting=bool(metadata.get("deletionTimestamp")),
+            created=metadata.get("creationTimestamp") or "",
+        )

@@ -1,0 +1,19 @@
+"""Events: told once, on a transition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocdp_operator.errors import Reason
+from ocdp_operator.model.claim import ClaimKey
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEvent:
+    """One line of ``kubectl describe``; the reason is a condition reason, so that both agree."""
+
+    key: ClaimKey
+    uid: str
+    reason: Reason
+    message: str
+    warning: bool = False

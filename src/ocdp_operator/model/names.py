@@ -1,0 +1,40 @@
+"""Names that are API: labels, annotations, the finalizer, the field manager (design 2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FINALIZER: Final = "ocdp.io/cleanup"
+FIELD_MANAGER: Final = "ocdp-operator"
+
+OWNER: Final = "ocdp.io/owner"
+"""Annotation: the ownership mark."""
+ADOPT: Final = "ocdp.io/adopt"
+"""Annotation on a claim: the UID of the former claim whose objects it takes over."""
+IN_FORCE: Final = "ocdp.io/in-force"
+"""Annotation on a claim: ``<revision>@<commit>``, a hint that survives a restore without status."""
+CREDENTIALS_VERSION: Final = "ocdp.io/credentials-version"
+"""Annotation on pod templates that use the credentials: a new value rolls the pods."""
+
+CLAIM_UID: Final = "ocdp.io/claim-uid"
+"""Label on top-level objects; what the reflector and a release without inventory select by."""
+CLAIM_NAME: Final = "ocdp.io/claim-name"
+"""Label on top-level objects and pods."""
+WORKSPACE: Final = "ocdp.io/workspace"
+"""Label on namespaces and top-level objects."""
+CLAIMABLE: Final = "ocdp.io/claimable"
+
+RESERVED_PREFIXES: Final = ("ocdp.io/", "internal.ocdp.io/", "applyset.kubernetes.io/")
+"""Labels and annotations that a base may not set."""
+
+MAX_CLAIM_NAME: Final = 30
+MAX_OBJECT_NAME: Final = 52
+"""Before a content hash: pods and hashes of controllers must still fit into 63."""
+MAX_OBJECTS: Final = 100
+MAX_INVENTORY: Final = 200
+MAX_VALUES_BYTES: Final = 64 * 1024
+
+
+def credentials_name(claim: str) -> str:
+    """The one Secret of a claim."""
+    return f"{claim}-credentials"

@@ -1,0 +1,169 @@
+"""Objects as we send them (Manifest), as they live (Observed), and the mark that says whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ocdp_operator.model.kinds import SECRET, Kind, find_kind
+from ocdp_operator.model.names import FIELD_MANAGER, OWNER
+from ocdp_operator.model.wire import digest
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """One object in the claim's own namespace. The version is no part of its identity."""
+
+    group: str
+    kind: str
+    name: str
+
+    @property
+    def id(self) -> str:
+        """``<name>_<group>_<kind>``: Flux's inventory form without the namespace."""
+        return f"{self.name}_{self.group}_{self.kind}"
+
+    @classmethod
+    def parse(cls, id_: str) -> ObjectRef:
+        """The reverse of ``id``; object names hold no underscore."""
+        name, group, kind = id_.split("_")
+        return cls(group, kind, name)
+
+    @property
+    def known_kind(self) -> Kind:
+        """The kind; a KeyError here is our own fault, since policy admits known kinds only."""
+        kind = find_kind(self.group, self.kind)
+        if kind is None:
+            raise KeyError(f"{self.group}/{self.kind}")
+        return kind
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Who owns an object, written on the object itself; a copied mark names another object (design 2)."""
+
+    claim_uid: str
+    namespace: str
+    claim: str
+    ref: ObjectRef
+
+    def __str__(self) -> str:
+        group = self.ref.group or "core"
+        return f"{self.claim_uid} {self.namespace}/{self.claim} {group}/{self.ref.kind}/{self.ref.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Mark | None:
+        """The mark, or None when the text is not one."""
+        parts = text.split(" ")
+        if len(parts) != 3 or parts[1].count("/") != 1 or parts[2].count("/") != 2:
+            return None
+        namespace, claim = parts[1].split("/")
+        group, kind, name = parts[2].split("/")
+        return cls(parts[0], namespace, claim, ObjectRef("" if group == "core" else group, kind, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A desired object: plain JSON values. ``body`` is never changed in place."""
+
+    ref: ObjectRef
+    body: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Manifest:
+        """Reads the identity from the body, which must have apiVersion, kind and metadata.name."""
+        api_version = str(body["apiVersion"])
+        group = api_version.rpartition("/")[0]
+        return cls(ObjectRef(group, str(body["kind"]), str(body["metadata"]["name"])), body)
+
+    @property
+    def sent_digest(self) -> str:
+        """Tells whether the object must be sent again. Of a Secret only the keys count, never a value."""
+        if self.ref.kind != SECRET.kind:
+            return digest(self.body)
+        keys = {part: sorted(self.body.get(part) or ()) for part in ("data", "stringData")}
+        return digest({**self.body, **keys})
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A live object, as much of it as was asked for; ``body`` is empty where metadata was enough."""
+
+    ref: ObjectRef
+    namespace: str
+    uid: str
+    resource_version: str
+    mark: Mark | None
+    applied_digest: str
+    """Digest of our ``Apply`` entry in managedFields; empty when there is none."""
+    generation: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
+    deletion_timestamp: str = ""
+    finalizers: tuple[str, ...] = ()
+    before_first_apply: bool = False
+    """A ``before-first-apply`` manager holds fields (KEP-555): they would never be pruned."""
+    foreign_parts: tuple[str, ...] = ()
+    """JSON pointers of containers, initContainers and volumes in the pod template that we did not send."""
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, kind: Kind, raw: Mapping[str, Any]) -> Observed:
+        """Reads what the API server sent; ``kind`` because list items carry none."""
+        metadata = raw["metadata"]
+        annotations = metadata.get("annotations") or {}
+        managed = metadata.get("managedFields") or ()
+        own = _own_apply_entry(managed)
+        return cls(
+            ref=ObjectRef(kind.group, kind.kind, metadata["name"]),
+            namespace=metadata.get("namespace", ""),
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            mark=Mark.parse(annotations.get(OWNER, "")),
+            applied_digest=digest([own["apiVersion"], own.get("fieldsV1", {})]) if own else "",
+            generation=metadata.get("generation", 0),
+            labels=metadata.get("labels") or {},
+            annotations=annotations,
+            deletion_timestamp=metadata.get("deletionTimestamp") or "",
+            finalizers=tuple(metadata.get("finalizers") or ()),
+            before_first_apply=any(entry.get("manager") == "before-first-apply" for entry in managed),
+            foreign_parts=_foreign_parts(raw, own),
+            body={part: raw[part] for part in ("spec", "status") if part in raw}
+            if kind.observes_status
+            else {},
+        )
+
+
+def _own_apply_entry(managed: Any) -> Mapping[str, Any] | None:
+    for entry in managed:
+        if (
+            entry.get("manager") == FIELD_MANAGER
+            and entry.get("operation") == "Apply"
+            and not entry.get("subresource")
+        ):
+            return dict(entry)
+    return None
+
+
+def _foreign_parts(raw: Mapping[str, Any], own: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Parts of a pod template whose keys are missing from our Apply entry: somebody else added them."""
+    template = (raw.get("spec") or {}).get("template") or {}
+    pod = template.get("spec") or {}
+    if own is None or not pod:
+        return ()
+    fields = own.get("fieldsV1") or {}
+    for step in ("f:spec", "f:template", "f:spec"):
+        fields = fields.get(step) or {}
+    foreign = []
+    for part in ("containers", "initContainers", "volumes"):
+        ours = fields.get(f"f:{part}") or {}
+        foreign += [
+            f"/spec/template/spec/{part}/{item['name']}"
+            for item in pod.get(part) or ()
+            if f'k:{{"name":"{item["name"]}"}}' not in ours
+        ]
+    return tuple(foreign)

@@ -1,0 +1,1 @@
+"""The loop: ports to the outside worlds, the queue, the pipeline and the reconciler."""

@@ -1,0 +1,157 @@
+"""The outside worlds as the reconcile sees them: one Protocol each, held to one contract suite each.
+
+Every method raises ReconcileError (Waiting or Stalled) or Conflict from ``errors``, and nothing of its library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
+from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.kinds import Kind
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.source import Artifact, Overlay, PinnedSource, Rendering
+from ocdp_operator.model.template import CatalogAnswer, CatalogQuestion
+
+
+class Catalog(Protocol):
+    """The catalog in PostgreSQL, read-only."""
+
+    async def ask(self, question: CatalogQuestion) -> CatalogAnswer:
+        """Everything one resolve needs, from one REPEATABLE READ, READ ONLY transaction.
+
+        Raises Waiting(CatalogUnavailable, dependency=CATALOG) on any failure: a failed query is never "no rows".
+        """
+        ...
+
+    async def counter(self) -> int:
+        """The number of catalog writes so far; also the probe. Raises like ``ask``."""
+        ...
+
+
+class Sources(Protocol):
+    """Git repositories, by commit."""
+
+    async def fetch(self, source: PinnedSource, components: Sequence[str]) -> Artifact:
+        """The closure of ``source.path`` and the components at the commit; cached, shared, single flight.
+
+        Raises Waiting(GitOperationFailed or AuthenticationFailed, dependency=the repository), or Stalled
+        (URLNotAllowed, RefNotFound, InvalidPath, SourceTooLarge, UnsafeBuild).
+        """
+        ...
+
+    async def probe(self, repository_url: str) -> None:
+        """Returns when the repository answers; raises like ``fetch``."""
+        ...
+
+
+class Renderer(Protocol):
+    """kustomize, confined."""
+
+    async def render(self, artifact: Artifact, overlay: Overlay) -> Rendering:
+        """The manifests of the overlay on top of the artifact. Raises Stalled(BuildFailed)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceState:
+    """What reconcile must know of a claim's namespace."""
+
+    terminating: bool
+    labels: Mapping[str, str]
+
+
+class Cluster(Protocol):
+    """The Kubernetes API: claims, the objects of a claim, events. Every write is counted (design 7)."""
+
+    async def get_claim(self, key: ClaimKey) -> WorkloadClaim | None:
+        """A fresh read; None when it is gone."""
+        ...
+
+    async def patch_claim(
+        self, claim: WorkloadClaim, *, finalizers: Sequence[str], annotations: Mapping[str, str | None]
+    ) -> WorkloadClaim:
+        """Sets the finalizers and merges annotations. Raises Conflict when the claim changed since it was read."""
+        ...
+
+    async def patch_claim_status(self, claim: WorkloadClaim, status: ClaimStatus) -> WorkloadClaim:
+        """Makes ``/status`` equal to ``status`` by a merge patch. Raises Conflict when the claim changed."""
+        ...
+
+    async def apply(self, namespace: str, manifest: Manifest, *, uid: str) -> Observed:
+        """Server-side applies one object with force, as the object of this UID.
+
+        With an empty ``uid`` it creates: Conflict when an object of that name exists. With a UID: Conflict when the
+        object is gone or is another one. Raises Waiting or Stalled for every other refusal.
+        """
+        ...
+
+    async def apply_status(self, namespace: str, ref: ObjectRef, status: Mapping[str, Any]) -> None:
+        """Merge-patches ``/status`` of one of our own objects (the Workload). An absent object is no error."""
+        ...
+
+    async def get(self, namespace: str, ref: ObjectRef) -> Observed | None:
+        """One fresh read: the whole object where health reads the kind, else metadata (always, for Secrets)."""
+        ...
+
+    async def get_secret(self, namespace: str, name: str) -> tuple[Observed, Mapping[str, str]] | None:
+        """The claim's own credentials Secret with its values (base64, as on the wire); None when it is absent."""
+        ...
+
+    async def delete(self, namespace: str, ref: ObjectRef, *, uid: str) -> None:
+        """Deletes in the background with a UID precondition; an absent object or another UID is no error."""
+        ...
+
+    async def disown(self, namespace: str, observed: Observed) -> Observed:
+        """Removes ``before-first-apply`` managers and foreign parts from an object of ours, in one patch."""
+        ...
+
+    async def list_labelled(self, namespace: str, kind: Kind, claim_uid: str) -> tuple[Observed, ...]:
+        """A fresh list of one kind by our claim-uid label: release without an inventory."""
+        ...
+
+    async def namespace(self, name: str) -> NamespaceState | None:
+        """The namespace; None when it is gone."""
+        ...
+
+    async def uid_exists(self, key: ClaimKey, uid: str) -> bool:
+        """Whether the claim of that name still has that UID: an adoption needs that it has not."""
+        ...
+
+    async def emit(self, event: ClaimEvent) -> None:
+        """Posts an event; a failure is logged and dropped, since events are best effort."""
+        ...
+
+
+class Observations(Protocol):
+    """The reflector's store: what the watches saw last."""
+
+    def is_listed(self, kind: Kind) -> bool:
+        """Whether the kind was listed completely since the start; before that, absence means nothing."""
+        ...
+
+    def of_claim(self, claim_uid: str) -> Mapping[ObjectRef, Observed]:
+        """Live objects with the claim's uid label; Pods and Secrets are never among them."""
+        ...
+
+    def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:
+        """Live pods with the claim's name label in its namespace."""
+        ...
+
+    def record(self, observed: Observed) -> None:
+        """Takes in what a write returned, unless the watch already saw something newer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Every outside world a reconcile may touch."""
+
+    catalog: Catalog
+    sources: Sources
+    renderer: Renderer
+    cluster: Cluster
+    observations: Observations

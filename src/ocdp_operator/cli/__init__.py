@@ -1,0 +1,1 @@
+"""The ``ocdp`` command."""

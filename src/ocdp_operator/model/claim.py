@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.conditions import Condition, Conditions, Failure
@@ -15,6 +16,10 @@ from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.kinds import CLAIM
 from ocdp_operator.model.names import FINALIZER, IN_FORCE
 from ocdp_operator.model.wire import WireModel
+
+MAX_REVISION: Final = 2**31 - 1
+"""The catalog counts revisions in a 32-bit integer."""
+_HINT: Final = re.compile(r"([1-9][0-9]{0,9})@(\S{1,64})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +47,7 @@ class ClaimSpec(WireModel):
     template_id: str
     workspace_id: str
     values: dict[str, Any] = Field(default_factory=dict)
-    template_revision: int | None = None
+    template_revision: int | None = Field(default=None, ge=1, le=MAX_REVISION)
     deletion_policy: DeletionPolicy | None = None
 
 
@@ -108,6 +113,25 @@ class ClaimStatus(WireModel):
     failure: Failure | None = None
     history: tuple[HistoryItem, ...] = ()
 
+    @field_validator("conditions", mode="wrap")
+    @classmethod
+    def _known_conditions(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+        """Leaves out conditions that another version of the operator wrote and this one cannot read: they are derived."""
+        try:
+            return parse(value)
+        except ValidationError:
+            items = value if isinstance(value, list | tuple) else ()
+            return tuple(known for item in items if (known := _readable(Condition, item)) is not None)
+
+    @field_validator("failure", mode="wrap")
+    @classmethod
+    def _known_failure(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+        """The same for the failure."""
+        try:
+            return parse(value)
+        except ValidationError:
+            return None
+
     @property
     def condition_set(self) -> Conditions:
         """The conditions by type."""
@@ -117,6 +141,13 @@ class ClaimStatus(WireModel):
     def recorded(self) -> Inventory:
         """The inventory, parsed."""
         return Inventory.from_wire(self.inventory)
+
+
+def _readable(model: type[WireModel], item: Any) -> WireModel | None:
+    try:
+        return model.model_validate(item)
+    except ValidationError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,28 +173,26 @@ class WorkloadClaim:
     @property
     def in_force_hint(self) -> tuple[int, str] | None:
         """Revision and commit from the annotation; a hint, read only when status is empty (design 4.11)."""
-        revision, _, commit = self.annotations.get(IN_FORCE, "").partition("@")
-        return (int(revision), commit) if revision.isascii() and revision.isdigit() and commit else None
+        text = _HINT.fullmatch(self.annotations.get(IN_FORCE, ""))
+        return (int(text[1]), text[2]) if text and int(text[1]) <= MAX_REVISION else None
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> WorkloadClaim:
         """Reads a claim's JSON.
 
         Raises Stalled(InvalidClaim) when the spec does not fit, which a claim older than its CRD's schema can do.
-        A status that does not fit raises too: it is ours, and guessing would lose the inventory.
+        A claim that is being deleted is read all the same: release needs nothing of its spec but a deletion policy.
+        A status that does not fit raises always: it is ours, and guessing would lose the inventory.
         """
         metadata = raw["metadata"]
+        deleting = bool(metadata.get("deletionTimestamp"))
+        status = _parsed(ClaimStatus, raw.get("status") or {}, "/status")
         try:
-            spec = ClaimSpec.model_validate(raw.get("spec") or {})
-            status = ClaimStatus.model_validate(raw.get("status") or {})
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            path = "/".join(str(step) for step in first["loc"])
-            raise Stalled(
-                Reason.INVALID_CLAIM,
-                f"The {CLAIM.kind} cannot be read at '{path}': {first['msg']}",
-                value_path=path,
-            ) from None
+            spec = _parsed(ClaimSpec, raw.get("spec") or {}, "/spec")
+        except Stalled:
+            if not deleting:
+                raise
+            spec = _spec_for_release(raw.get("spec"))
         return cls(
             key=ClaimKey(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
@@ -173,6 +202,28 @@ class WorkloadClaim:
             status=status,
             annotations=metadata.get("annotations") or {},
             finalizers=tuple(metadata.get("finalizers") or ()),
-            deleting=bool(metadata.get("deletionTimestamp")),
+            deleting=deleting,
             created=metadata.get("creationTimestamp") or "",
         )
+
+
+_Model = TypeVar("_Model", bound=WireModel)
+
+
+def _parsed(model: type[_Model], raw: Any, root: str) -> _Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        path = "/".join((root, *(str(step)[:64] for step in first["loc"])))
+        raise Stalled(
+            Reason.INVALID_CLAIM,
+            f"The {CLAIM.kind} cannot be read at '{path}': {first['msg']}",
+            value_path=path,
+        ) from None
+
+
+def _spec_for_release(raw: Any) -> ClaimSpec:
+    policy = raw.get("deletionPolicy") if isinstance(raw, Mapping) else None
+    known = DeletionPolicy(policy) if policy in tuple(DeletionPolicy) else None
+    return ClaimSpec(template_id="", workspace_id="", deletion_policy=known)

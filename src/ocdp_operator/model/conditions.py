@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from ocdp_operator.errors import Actor, Reason, ReconcileError
@@ -76,7 +76,7 @@ class Conditions:
         old = self.items.get(condition.type)
         since = old.last_transition_time if old and old.status is condition.status else ""
         stamped = condition.model_copy(
-            update={"last_transition_time": since or now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+            update={"last_transition_time": since or now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         )
         return Conditions({**self.items, condition.type: stamped})
 

@@ -31,7 +31,7 @@ class Kind:
 
 
 CLAIM: Final = Kind(GROUP, VERSION, "WorkloadClaim", "workloadclaims", 0)
-WORKLOAD: Final = Kind(GROUP, VERSION, "Workload", "workloads", 9)
+WORKLOAD: Final = Kind(GROUP, VERSION, "Workload", "workloads", 9, observes_status=True)
 POD: Final = Kind("", "v1", "Pod", "pods", 0, observes_status=True)
 SECRET: Final = Kind("", "v1", "Secret", "secrets", 1)
 PVC: Final = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", 1, observes_status=True)
@@ -52,11 +52,11 @@ RUNTIME_KINDS: Final[tuple[Kind, ...]] = (
     DEPLOYMENT,
     STATEFUL_SET,
     JOB,
-    INGRESS,
     Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", 4),
+    INGRESS,
     Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", 4),
 )
-"""What a rendering may hold at all; a template and the operator's settings narrow it further."""
+"""What a rendering may hold at all, in the order of applying; a template and the operator's settings narrow it further."""
 
 WATCHED_KINDS: Final[tuple[Kind, ...]] = (*(k for k in RUNTIME_KINDS if k is not SECRET), POD)
 """Watched by the reflector. Secrets are never listed or watched (design 4.9)."""

@@ -14,7 +14,7 @@ ADOPT: Final = "ocdp.io/adopt"
 IN_FORCE: Final = "ocdp.io/in-force"
 """Annotation on a claim: ``<revision>@<commit>``, a hint that survives a restore without status."""
 CREDENTIALS_VERSION: Final = "ocdp.io/credentials-version"
-"""Annotation on pod templates that use the credentials: a new value rolls the pods."""
+"""Annotation on the credentials Secret, and on pod templates that use it: new values are sent, and roll the pods."""
 
 CLAIM_UID: Final = "ocdp.io/claim-uid"
 """Label on top-level objects; what the reflector and a release without inventory select by."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
 from ocdp_operator.model.claim import DeletionPolicy
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.wire import WireModel
+
+MAPPING_FACTS: Final = ("claim.name", "claim.namespace", "workspace.customer", "workspace.id")
+"""Where a mapping may read from, beside ``values``."""
 
 
 class PatchTarget(WireModel):

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent
 from ocdp_operator.model.kinds import Kind
+from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.source import Artifact, Overlay, PinnedSource, Rendering
 from ocdp_operator.model.template import CatalogAnswer, CatalogQuestion
@@ -54,14 +55,6 @@ class Renderer(Protocol):
     async def render(self, artifact: Artifact, overlay: Overlay) -> Rendering:
         """The manifests of the overlay on top of the artifact. Raises Stalled(BuildFailed)."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class NamespaceState:
-    """What reconcile must know of a claim's namespace."""
-
-    terminating: bool
-    labels: Mapping[str, str]
 
 
 class Cluster(Protocol):
@@ -141,8 +134,8 @@ class Observations(Protocol):
         """Live pods with the claim's name label in its namespace."""
         ...
 
-    def record(self, observed: Observed) -> None:
-        """Takes in what a write returned, unless the watch already saw something newer."""
+    def record(self, observed: Observed) -> bool:
+        """Takes in what a write returned; False when the watch already saw something as new."""
         ...
 
 

@@ -1,0 +1,70 @@
+# Every command a developer needs. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.venv/.installed: requirements/dev.lock pyproject.toml
+	@echo "Installing the locked dependencies into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: venv
+venv: .venv/.installed ## Install the locked dependencies
+
+.PHONY: setup
+setup: venv ## Also get the local control plane's binaries (built once from Go modules, then cached)
+	@$(BIN)/ocdp dev build > /dev/null
+
+.PHONY: demo
+demo: setup ## Everything on this machine: a claim becomes a running workload (ONCE=1: end when it did)
+	@$(BIN)/ocdp dev demo $(if $(ONCE),--once)
+
+.PHONY: format
+format: venv ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only --quiet .
+
+.PHONY: lint
+lint: venv ## Formatting, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: check
+check: lint ## The fast part: lint and unit tests, under a minute
+	@$(PYTEST) tests/unit
+
+.PHONY: contract
+contract: setup ## One suite for each port, on the fake and the real adapter
+	@$(PYTEST) tests/contract
+
+.PHONY: integration
+integration: setup ## Each adapter on its real outside world
+	@$(PYTEST) tests/integration
+
+.PHONY: e2e
+e2e: setup ## The operator on a real control plane
+	@$(PYTEST) tests/e2e
+
+.PHONY: test
+test: setup lint ## Everything: lint, types, import contracts, unit, contract, integration, e2e
+	@$(PYTEST) tests
+
+.PHONY: lock
+lock: venv ## Renew the hash-pinned locks from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements/dev.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/runtime.lock
+
+.PHONY: clean
+clean: ## Remove what was made here (not the cache of binaries)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,268 @@
+"""The ``Cluster`` port on a real API server: one request for each method, server-side apply for each object."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from ocdp_operator.adapters.cluster import paths
+from ocdp_operator.adapters.cluster.client import Answer, KubeClient
+from ocdp_operator.adapters.cluster.pages import list_pages
+from ocdp_operator.adapters.cluster.patches import disowning_patch, merge_patch
+from ocdp_operator.adapters.cluster.refusals import Request, refuse, require
+from ocdp_operator.errors import Actor, Conflict, OcdpError, Reason, Stalled, Waiting
+from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
+from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.kinds import CLAIM, SECRET, Kind
+from ocdp_operator.model.names import FIELD_MANAGER
+from ocdp_operator.model.namespace import NamespaceState
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_EVENT: Final = 1024
+_MOST_DISOWN_TRIES: Final = 5
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class KubeCluster:
+    """Claims, the objects of claims and events, through one client."""
+
+    def __init__(self, client: KubeClient, *, now: Callable[[], datetime] = _now) -> None:
+        self._client = client
+        self._now = now
+
+    async def get_claim(self, key: ClaimKey) -> WorkloadClaim | None:
+        """As the port says; raises Stalled(InvalidClaim) when it is there and cannot be read."""
+        answer = await self._client.send("GET", _claim_path(key))
+        return None if answer.is_absent else WorkloadClaim.parse(require(answer, _on_claim("get", key)))
+
+    async def list_claims(self) -> tuple[WorkloadClaim, ...]:
+        """Every claim of the cluster. One that cannot be read is left out and logged."""
+        return tuple([claim async for claim in self._each_claim()])
+
+    async def patch_claim(
+        self, claim: WorkloadClaim, *, finalizers: Sequence[str], annotations: Mapping[str, str | None]
+    ) -> WorkloadClaim:
+        """As the port says, in one merge patch."""
+        metadata = {
+            "resourceVersion": claim.resource_version,
+            "finalizers": list(finalizers),
+            "annotations": dict(annotations),
+        }
+        return await self._patch_claim(claim, "", {"metadata": metadata})
+
+    async def patch_claim_status(self, claim: WorkloadClaim, status: ClaimStatus) -> WorkloadClaim:
+        """As the port says, in one merge patch of what differs; without a request when nothing does."""
+        patch = merge_patch(claim.status.to_wire(), status.to_wire())
+        if not patch:
+            return claim
+        metadata = {"resourceVersion": claim.resource_version}
+        return await self._patch_claim(claim, "/status", {"metadata": metadata, "status": patch})
+
+    async def apply(self, namespace: str, manifest: Manifest, *, uid: str) -> Observed:
+        """As the port says, in one request; of kinds whose health needs no more, only the metadata comes back."""
+        kind = manifest.ref.known_kind
+        # A resource version makes it a creation: no object that exists has this one.
+        precondition = {"uid": uid} if uid else {"resourceVersion": "1"}
+        body = {**manifest.body, "metadata": {**manifest.body["metadata"], **precondition}}
+        answer = await self._client.send(
+            "PATCH",
+            paths.item(kind, namespace, manifest.ref.name) + paths.FORCED,
+            orjson.dumps(body),
+            content_type=paths.APPLY_PATCH,
+            accept=_detail(kind),
+        )
+        return Observed.of(kind, require(answer, Request("apply", manifest.ref, namespace)))
+
+    async def apply_status(self, namespace: str, ref: ObjectRef, status: Mapping[str, Any]) -> None:
+        """As the port says."""
+        path = f"{paths.item(ref.known_kind, namespace, ref.name)}/status{paths.MANAGED}"
+        body = orjson.dumps({"status": status})
+        answer = await self._client.send(
+            "PATCH", path, body, content_type=paths.MERGE_PATCH, accept=paths.METADATA
+        )
+        if not answer.ok and not answer.is_absent:
+            refuse(answer, Request("patch", ref, namespace))
+
+    async def get(self, namespace: str, ref: ObjectRef) -> Observed | None:
+        """As the port says."""
+        raw = await self._get(namespace, ref)
+        return None if raw is None else Observed.of(ref.known_kind, raw)
+
+    async def get_secret(self, namespace: str, name: str) -> tuple[Observed, Mapping[str, str]] | None:
+        """As the port says: the only place where a value of a Secret is read."""
+        ref = ObjectRef(SECRET.group, SECRET.kind, name)
+        answer = await self._client.send("GET", paths.item(SECRET, namespace, name))
+        if answer.is_absent:
+            return None
+        raw = require(answer, Request("get", ref, namespace))
+        return Observed.of(SECRET, raw), raw.get("data") or {}
+
+    async def delete(self, namespace: str, ref: ObjectRef, *, uid: str) -> None:
+        """As the port says."""
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid},
+            "propagationPolicy": "Background",
+        }
+        path = paths.item(ref.known_kind, namespace, ref.name)
+        answer = await self._client.send("DELETE", path, orjson.dumps(options), accept=paths.METADATA)
+        if not answer.ok and not answer.is_absent and answer.status != 409:
+            refuse(answer, Request("delete", ref, namespace))
+
+    async def disown(self, namespace: str, observed: Observed) -> Observed:
+        """As the port says. Raises Stalled when what was removed is there again at once: something adds it."""
+        ref, kind = observed.ref, observed.ref.known_kind
+        for _ in range(_MOST_DISOWN_TRIES):
+            raw = await self._get(namespace, ref)
+            if raw is None or raw["metadata"]["uid"] != observed.uid:
+                raise Conflict(f"{ref} came or went while it was put right.")
+            seen = Observed.of(kind, raw)
+            patch = disowning_patch(raw, seen)
+            if not patch:
+                return seen
+            answer = await self._client.send(
+                "PATCH",
+                paths.item(kind, namespace, ref.name) + paths.MANAGED,
+                orjson.dumps(patch),
+                content_type=paths.JSON_PATCH,
+                accept=_detail(kind),
+            )
+            if not _is_outdated(answer):
+                return _without_foreign(Observed.of(kind, require(answer, Request("patch", ref, namespace))))
+        raise Waiting(Reason.APPLY_FAILED, f"{ref} changed all the time while it was put right.")
+
+    async def list_labelled(self, namespace: str, kind: Kind, claim_uid: str) -> tuple[Observed, ...]:
+        """As the port says, with the metadata of each object. Secrets are never listed (design 4.9)."""
+        if kind == SECRET:
+            raise ValueError("Secrets are never listed.")
+        path = paths.collection(kind, namespace) + paths.of_claim(claim_uid)
+        answer = await self._client.send("GET", path, accept=paths.METADATA_LIST)
+        if answer.is_absent:
+            return ()
+        raw = require(answer, Request("list", ObjectRef(kind.group, kind.kind, "*"), namespace))
+        return tuple(Observed.of(kind, item) for item in raw["items"] or ())
+
+    async def namespace(self, name: str) -> NamespaceState | None:
+        """As the port says."""
+        path = paths.item(paths.NAMESPACE, "", name)
+        answer = await self._client.send("GET", path, accept=paths.METADATA)
+        if answer.is_absent:
+            return None
+        ref = ObjectRef(paths.NAMESPACE.group, paths.NAMESPACE.kind, name)
+        metadata = require(answer, Request("get", ref, ""))["metadata"]
+        return NamespaceState(bool(metadata.get("deletionTimestamp")), metadata.get("labels") or {})
+
+    async def uid_exists(self, key: ClaimKey, uid: str) -> bool:
+        """As the port says."""
+        answer = await self._client.send("GET", _claim_path(key), accept=paths.METADATA)
+        if answer.is_absent:
+            return False
+        return bool(require(answer, _on_claim("get", key))["metadata"]["uid"] == uid)
+
+    async def emit(self, event: ClaimEvent) -> None:
+        """As the port says."""
+        path = paths.collection(paths.EVENT, event.key.namespace)
+        try:
+            answer = await self._client.send(
+                "POST",
+                path,
+                orjson.dumps(_event_body(event, self._now())),
+                accept=paths.METADATA,
+                repeatable=False,
+            )
+            require(answer, _on_claim("tell of", event.key))
+        except OcdpError as error:
+            _log.warning("event dropped", claim=str(event.key), reason=event.reason, error=str(error))
+
+    async def _patch_claim(
+        self, claim: WorkloadClaim, subresource: str, patch: Mapping[str, Any]
+    ) -> WorkloadClaim:
+        answer = await self._client.send(
+            "PATCH",
+            f"{_claim_path(claim.key)}{subresource}{paths.MANAGED}",
+            orjson.dumps(patch),
+            content_type=paths.MERGE_PATCH,
+        )
+        return WorkloadClaim.parse(require(answer, _on_claim("patch", claim.key)))
+
+    async def _get(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
+        kind = ref.known_kind
+        answer = await self._client.send("GET", paths.item(kind, namespace, ref.name), accept=_detail(kind))
+        return None if answer.is_absent else require(answer, Request("get", ref, namespace))
+
+    async def _each_claim(self) -> AsyncIterator[WorkloadClaim]:
+        everywhere = ObjectRef(CLAIM.group, CLAIM.kind, "*")
+        async for page in list_pages(self._client, CLAIM, Request("list", everywhere, "")):
+            for item in page.items:
+                try:
+                    yield WorkloadClaim.parse(item)
+                except Stalled as error:
+                    metadata = item["metadata"]
+                    _log.error(
+                        "claim cannot be read",
+                        claim=f"{metadata['namespace']}/{metadata['name']}",
+                        error=error.message,
+                    )
+
+
+def _claim_path(key: ClaimKey) -> str:
+    return paths.item(CLAIM, key.namespace, key.name)
+
+
+def _on_claim(verb: str, key: ClaimKey) -> Request:
+    return Request(verb, ObjectRef(CLAIM.group, CLAIM.kind, key.name), key.namespace)
+
+
+def _detail(kind: Kind) -> str:
+    """As much of the answer as anybody reads: no data of a ConfigMap, and no value of a Secret, ever comes back."""
+    return paths.JSON if kind.observes_status else paths.METADATA
+
+
+def _is_outdated(answer: Answer) -> bool:
+    """The object changed since it was read: the patch's test failed, which is a 422 without any detail."""
+    return answer.status == 409 or (answer.status == 422 and not answer.json().get("details"))
+
+
+def _without_foreign(observed: Observed) -> Observed:
+    if not observed.foreign_parts:
+        return observed
+    raise Stalled(
+        Reason.APPLY_FAILED,
+        f"{observed.ref}: something in the cluster adds {', '.join(observed.foreign_parts)} again as soon as it is removed.",
+        actor=Actor.CLUSTER_OPERATOR,
+        remedy="Exempt the workspaces' namespaces from the admission webhook that adds it.",
+    )
+
+
+def _event_body(event: ClaimEvent, now: datetime) -> dict[str, Any]:
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{event.key.name}.", "namespace": event.key.namespace},
+        "involvedObject": {
+            "apiVersion": CLAIM.api_version,
+            "kind": CLAIM.kind,
+            "namespace": event.key.namespace,
+            "name": event.key.name,
+            "uid": event.uid,
+        },
+        "type": "Warning" if event.warning else "Normal",
+        "reason": event.reason,
+        "message": event.message[:_LONGEST_EVENT],
+        "source": {"component": FIELD_MANAGER},
+        "reportingComponent": FIELD_MANAGER,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
+    }

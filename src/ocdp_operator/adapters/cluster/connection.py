@@ -1,0 +1,105 @@
+"""Where the API server is and who we are there: a kubeconfig that was named on purpose, or the pod's own account."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from ocdp_operator.errors import SettingsError
+
+
+class Login:
+    """Reads the kubeconfig or the pod's account by the official client's rules, and reads it anew when asked.
+
+    The pod's token is read again every minute, as it is rotated; a kubeconfig's (with its exec plugins) on ``load``.
+    """
+
+    def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._configuration: Any = Configuration()
+        self._ssl: ssl.SSLContext | None = None
+
+    async def load(self) -> None:
+        """Reads everything. Raises SettingsError when it cannot be used; then what was read before stays."""
+        fresh = Configuration()
+        try:
+            if self._kubeconfig is None:
+                load_incluster_config(client_configuration=fresh)  # type: ignore[no-untyped-call]
+            else:
+                await load_kube_config(  # type: ignore[no-untyped-call]
+                    config_file=str(self._kubeconfig),
+                    context=self._context,
+                    client_configuration=fresh,
+                    persist_config=False,
+                )
+            context = RESTClientObject(fresh).ssl_context
+        except (ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+            raise SettingsError(self._complaint(error)) from None
+        self._configuration, self._ssl = fresh, context
+
+    @property
+    def authorization(self) -> str:
+        """The ``Authorization`` header as of now; empty where a client certificate speaks for us."""
+        refresh = self._configuration.refresh_api_key_hook
+        if refresh is not None:
+            # The file may just be exchanged: then the old token, once more.
+            with suppress(ConfigException, OSError):
+                refresh(self._configuration)
+        return str(self._configuration.api_key.get("BearerToken", "")).strip()
+
+    @property
+    def server(self) -> str:
+        """The API server's URL, without a trailing slash."""
+        return str(self._configuration.host).rstrip("/")
+
+    @property
+    def ssl(self) -> ssl.SSLContext:
+        """Trusts the cluster's authority, and holds our client certificate if there is one."""
+        if self._ssl is None:
+            raise SettingsError("The login was not loaded.")
+        return self._ssl
+
+    @property
+    def server_name(self) -> str | None:
+        """The name in the API server's certificate, where it is not that of the URL."""
+        return self._configuration.tls_server_name or None
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy of this cluster's kubeconfig entry."""
+        return self._configuration.proxy or None
+
+    def connection_info(self) -> dict[str, Any]:
+        """The same login as keyword arguments of an event source: server, authority, token or certificate, as of now."""
+        configuration = self._configuration
+        scheme, _, token = self.authorization.partition(" ")
+        info = {
+            "server": self.server,
+            "ca_path": configuration.ssl_ca_cert,
+            "insecure": None if configuration.verify_ssl else True,
+            "scheme": scheme.capitalize(),
+            "token": token,
+            "certificate_path": configuration.cert_file,
+            "private_key_path": configuration.key_file,
+            "proxy_url": configuration.proxy,
+        }
+        return {name: value for name, value in info.items() if value}
+
+    def _complaint(self, error: Exception) -> str:
+        if self._kubeconfig is None:
+            return "There is no service account here to log in with: name a kubeconfig in the settings."
+        if isinstance(error, OSError):
+            return (
+                f"The kubeconfig {self._kubeconfig.name} or a file it names cannot be read: {error.strerror}."
+            )
+        if isinstance(error, ConfigException):
+            return f"The kubeconfig {self._kubeconfig.name} cannot be used: {error}"
+        return f"The kubeconfig {self._kubeconfig.name} does not exist or is not one."

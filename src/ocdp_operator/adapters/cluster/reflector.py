@@ -1,0 +1,108 @@
+"""What the watches saw last of every object of every claim, and who must be told when it changes (design 5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+
+import structlog
+
+from ocdp_operator.adapters.cluster.client import KubeClient
+from ocdp_operator.adapters.cluster.store import ObservationStore
+from ocdp_operator.adapters.cluster.trimming import trimmed
+from ocdp_operator.adapters.cluster.watch import KindWatch, Patience, Shared
+from ocdp_operator.errors import OcdpError
+from ocdp_operator.model.claim import ClaimKey
+from ocdp_operator.model.kinds import SECRET, WATCHED_KINDS, WORKLOAD, Kind
+from ocdp_operator.model.names import CLAIM_NAME
+from ocdp_operator.model.objects import ObjectRef, Observed
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE = 1.0
+
+
+class Reflector:
+    """Fulfils ``Observations`` by one watch for each kind, in all namespaces, of objects with a claim's label.
+
+    ``on_change(namespace, claim name)`` is called for each object that came, changed or went; not for the echo of a
+    write whose answer was recorded, nor for a change in parts that nobody reads. It must not block.
+
+    Kinds in ``fed`` are watched by somebody else, who calls ``record`` and ``remove``: they are only listed here, at the
+    start and then every ``patience.relist`` seconds, so that absence means something and nothing is missed for long.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        on_change: Callable[[str, str], None],
+        *,
+        kinds: Iterable[Kind] = WATCHED_KINDS,
+        fed: Iterable[Kind] = (WORKLOAD,),
+        patience: Patience | None = None,
+    ) -> None:
+        self._on_change = on_change
+        self._patience = patience or Patience()
+        self._random = Random()  # noqa: S311 - jitter
+        self._store = ObservationStore()
+        shared = Shared(client, self._store, self._tell, self._patience, self._random)
+        self._watches = {kind.kind: KindWatch(kind, shared) for kind in kinds}
+        self._fed = {kind.kind: KindWatch(kind, shared) for kind in fed}
+        if SECRET.kind in self._watches or SECRET.kind in self._fed:
+            raise ValueError("Secrets are never listed or watched.")
+
+    async def run(self) -> None:
+        """Watches until it is cancelled. Nothing that the API server does or says ends it."""
+        async with asyncio.TaskGroup() as group:
+            for name, watch in self._watches.items():
+                group.create_task(watch.run(), name=f"watch {name}")
+            for name, listing in self._fed.items():
+                group.create_task(self._keep_listed(listing), name=f"list {name}")
+
+    def last_event_age(self) -> float:
+        """Seconds since the quietest watch last heard from the API server. Beyond some minutes something is wrong."""
+        return max((watch.silent_for for watch in self._watches.values()), default=0.0)
+
+    def is_listed(self, kind: Kind) -> bool:
+        """As the port says. Secrets, which are never listed, do not hold anything up."""
+        watch = self._watches.get(kind.kind) or self._fed.get(kind.kind)
+        return kind == SECRET if watch is None else watch.listed
+
+    def of_claim(self, claim_uid: str) -> Mapping[ObjectRef, Observed]:
+        """As the port says."""
+        return self._store.of_claim(claim_uid)
+
+    def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:
+        """As the port says."""
+        return self._store.pods_of_claim(key)
+
+    def record(self, observed: Observed) -> bool:
+        """As the port says. Nobody is told: who records it knows."""
+        return self._store.put(trimmed(observed))
+
+    def remove(self, observed: Observed) -> None:
+        """Forgets an object of a fed kind that is gone, unless it is back by now."""
+        metadata = {
+            "namespace": observed.namespace,
+            "name": observed.ref.name,
+            "uid": observed.uid,
+            "resourceVersion": observed.resource_version,
+        }
+        self._store.remove(observed.ref.known_kind, metadata)
+
+    async def _keep_listed(self, listing: KindWatch) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await listing.relist()
+                pause, wait = _FIRST_PAUSE, self._patience.relist
+            except OcdpError as error:
+                _log.warning("not listed", error=str(error))
+                pause, wait = min(30.0, pause * 2), pause
+            await asyncio.sleep(wait * self._random.uniform(0.8, 1.2))
+
+    def _tell(self, observed: Observed) -> None:
+        claim = observed.labels.get(CLAIM_NAME)
+        if claim:
+            self._on_change(observed.namespace, claim)

@@ -1,0 +1,45 @@
+"""The ``ocdp`` command, for the platform team and the cluster operator."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from ocdp_operator import __version__
+from ocdp_operator.adapters.catalog.schema import HEAD
+from ocdp_operator.cli import binding, catalog, cluster, demo, dev, run, template, workspace
+from ocdp_operator.cli.output import tell
+from ocdp_operator.errors import OcdpError
+
+app = typer.Typer(
+    name="ocdp",
+    help="Offer workloads as templates, and run the operator that turns claims into them.",
+    epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 PostgreSQL or Git does not answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _commands in (catalog, template, cluster, workspace, binding, dev):
+    app.add_typer(_commands.app)
+app.command()(run.run)
+dev.app.command()(demo.demo)
+
+
+@app.command()
+def version() -> None:
+    """Print the version of ocdp and of the catalog that it reads and writes."""
+    typer.echo(f"ocdp {__version__}, catalog version {HEAD}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command and exits the process with its code; an error of ours is one message, never a traceback."""
+    try:
+        app(args=arguments, prog_name="ocdp")
+    except OcdpError as error:
+        sys.exit(tell(error))
+
+
+if __name__ == "__main__":
+    main()

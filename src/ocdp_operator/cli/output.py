@@ -1,0 +1,139 @@
+"""What the commands have in common: options, files in, tables and documents out, errors told without a traceback.
+
+Exit codes: 0 done; 1 refused or failed; 2 wrong usage or settings; 3 a dependency (PostgreSQL, Git) does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from ocdp_operator.errors import OcdpError, SettingsError, Waiting
+from ocdp_operator.model.publication import (
+    BindingEntry,
+    Change,
+    ClusterEntry,
+    Entry,
+    TemplateEntry,
+    WorkspaceEntry,
+    parse_entries,
+    to_document,
+)
+
+FAILED: Final = 1
+USAGE: Final = 2
+AWAY: Final = 3
+
+Dsn = Annotated[
+    str,
+    typer.Option(
+        "--dsn",
+        envvar="OCDP_CATALOG_DSN",
+        show_default=False,
+        metavar="DSN",
+        help="PostgreSQL connection string of the catalog. The variable keeps a password out of the process list.",
+    ),
+]
+Files = Annotated[
+    list[typer.FileBinaryRead],
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="YAML with one or several documents; - reads standard input."
+    ),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        envvar="OCDP_SETTINGS",
+        show_default=False,
+        metavar="FILE",
+        help="The operator's settings: allowed Git origins, and the file with their credentials.",
+    ),
+]
+
+
+class Format(StrEnum):
+    """How ``list`` and ``get`` print."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]
+
+_E = TypeVar("_E", TemplateEntry, ClusterEntry, WorkspaceEntry, BindingEntry)
+
+
+def read_entries(files: Iterable[typer.FileBinaryRead], entry: type[_E]) -> list[_E]:
+    """Every document of every file. Raises PublicationError that names file, document and path of each fault."""
+    return [each for file in files for each in parse_entries(file.read(), name=_name(file), entry=entry)]
+
+
+def _name(file: typer.FileBinaryRead) -> str:
+    name = getattr(file, "name", "<stdin>")
+    return "standard input" if name == "<stdin>" else str(name)
+
+
+def show_changes(changes: Iterable[Change]) -> None:
+    """One line for each."""
+    for change in changes:
+        typer.echo(f"{change.subject} {change.action}" + (f": {change.detail}" if change.detail else ""))
+
+
+def show_entries(
+    entries: Sequence[Entry], output: Format, *, columns: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    """A list: the rows as a table, or the entries as documents."""
+    if output is Format.TABLE:
+        show_table(columns, rows)
+    else:
+        show_documents([to_document(entry) for entry in entries], output)
+
+
+def show_documents(documents: Sequence[dict[str, Any]], output: Format) -> None:
+    """YAML documents, which ``apply -f`` takes again, or one JSON list."""
+    if output is Format.JSON:
+        typer.echo(json.dumps(documents, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(to_yaml(documents), nl=False)
+
+
+def to_yaml(documents: Sequence[dict[str, Any]]) -> str:
+    """The documents, one after the other."""
+    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table without lines; a pipe gets each row on one line."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=not sys.stdout.isatty())
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False).print(table)
+
+
+def state(*, disabled: bool) -> str:
+    """The word for it."""
+    return "disabled" if disabled else "enabled"
+
+
+def tell(error: OcdpError) -> int:
+    """Prints the error on standard error, with its remedy, and returns the exit code that belongs to it."""
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console.print("error:", str(error) or type(error).__name__, style="red" if console.is_terminal else None)
+    if remedy := getattr(error, "remedy", ""):
+        console.print("what to do:", remedy)
+    if isinstance(error, Waiting):
+        return AWAY
+    return USAGE if isinstance(error, SettingsError) else FAILED

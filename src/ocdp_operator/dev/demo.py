@@ -1,0 +1,125 @@
+"""The demonstration: everything on this machine, from a claim to a Ready workload."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ocdp_operator.dev.environment import LocalEnvironment
+from ocdp_operator.dev.errors import LocalEnvironmentError
+from ocdp_operator.dev.operator import OperatorProcess
+from ocdp_operator.dev.platform import PROJECT, Platform
+from ocdp_operator.dev.waiting import until
+
+_READY_SECONDS: Final = 120.0
+_EXAMPLES: Final = PROJECT / "examples"
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Demo:
+    """The running parts of the demonstration."""
+
+    platform: Platform
+    operator: OperatorProcess
+    repository_url: str
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, say: Say) -> AsyncIterator[Demo]:
+        """Control plane, PostgreSQL, Git server and operator, with the CRDs installed and an empty catalog."""
+        async with AsyncExitStack() as stack:
+            say(
+                "Starting a Kubernetes control plane, PostgreSQL and a Git server with this repository's apps/"
+            )
+            environment = await stack.enter_async_context(LocalEnvironment.start(PROJECT))
+            workdir = environment.cluster.workdir / "demo"
+            platform = Platform(environment.cluster, environment.postgres, environment.git, workdir)
+            say("Installing the CRDs and the operator's rights; migrating the catalog")
+            await platform.prepare()
+            say("Starting the operator as its own ServiceAccount")
+            settings = await platform.operator_settings(catalogPollSeconds=2, probeSeconds=2)
+            operator = await stack.enter_async_context(
+                OperatorProcess.started(workdir / "operator", settings, platform.reader_dsn)
+            )
+            yield cls(platform, operator, environment.repository_url)
+
+    async def load_catalog(self, say: Say) -> None:
+        """Publishes the example templates and places the example workspaces."""
+        for document in _documents(_EXAMPLES / "catalog"):
+            if document["kind"] == "Workspace":
+                say(f"Placing the workspace {document['id']}")
+                placement = document["placements"][0]
+                await self.platform.place(
+                    document["id"], placement["namespace"], customer=document["customer"]
+                )
+        for document in _documents(_EXAMPLES / "templates"):
+            say(f"Publishing the template {document['id']}")
+            source = {**document["source"], "repositoryUrl": self.repository_url}
+            await self.platform.publish({**document, "source": source})
+        for document in _documents(_EXAMPLES / "catalog"):
+            if document["kind"] == "AccessBinding":
+                await self.platform.bind(document["template"], document["workspace"])
+
+    async def apply_claims(self, say: Say) -> None:
+        """Applies the example claims with kubectl and waits until all are Ready.
+
+        Raises:
+            LocalEnvironmentError: they are not Ready in time; with what each claim says.
+        """
+        say("kubectl apply -f examples/claims")
+        await self.platform.kubectl("apply", "-f", str(_EXAMPLES / "claims"))
+        try:
+            await until(self._all_ready, what="every claim to be Ready", seconds=_READY_SECONDS, every=0.5)
+        except LocalEnvironmentError as error:
+            claims = await self.platform.kubectl("get", "wc", "-A", "-o", "wide")
+            raise LocalEnvironmentError(
+                f"{error}\n{claims}\nThe operator logged last:\n{self.operator.tail()}"
+            ) from error
+
+    async def shown(self) -> str:
+        """What a user looks at: claims and Workloads, their objects, and where the first one's password is."""
+        first = (await self.platform.get("wc", "-A"))["items"][0]
+        namespace, name = first["metadata"]["namespace"], first["metadata"]["name"]
+        mine = ("-n", namespace, "-l", f"ocdp.io/claim-name={name}")
+        commands = (
+            ("get", "wc", "-A"),
+            ("get", "wl", "-A"),
+            ("get", "deploy,sts,svc,ingress,pvc,cm,secret,sa", *mine),
+            ("get", "pods", *mine),
+        )
+        shown = [
+            f"$ kubectl {' '.join(command)}\n{await self.platform.kubectl(*command)}" for command in commands
+        ]
+        status = first["status"]
+        secret = status.get("credentialsSecretRef", {})
+        shown.append(f"{name} answers at {status.get('url', 'no address yet')}")
+        if secret:
+            shown.append(
+                f"Its credentials are in Secret/{secret['name']} ({', '.join(secret['keys'])}) in {namespace}."
+            )
+        return "\n".join(shown)
+
+    async def _all_ready(self) -> bool:
+        claims = (await self.platform.get("wc", "-A"))["items"]
+        return bool(claims) and all(_is_ready(claim) for claim in claims)
+
+
+def _is_ready(claim: dict[str, Any]) -> bool:
+    conditions = claim.get("status", {}).get("conditions", ())
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _documents(folder: Path) -> list[dict[str, Any]]:
+    return [
+        document
+        for file in sorted(folder.glob("*.yaml"))
+        for document in yaml.safe_load_all(file.read_text())
+        if document is not None
+    ]

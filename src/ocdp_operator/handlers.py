@@ -1,0 +1,111 @@
+"""kopf's decorators, and nothing else: kopf watches, we schedule (design 5, ADR 2).
+
+Each handler stores what it was given, puts a key on the queue and returns. kopf persists nothing on our objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import kopf
+import structlog
+
+from ocdp_operator.errors import Stalled
+from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
+from ocdp_operator.model.kinds import CLAIM, WORKLOAD, Kind
+from ocdp_operator.model.names import CLAIM_NAME
+from ocdp_operator.model.objects import Observed
+from ocdp_operator.reconcile.claims import ClaimStore
+from ocdp_operator.reconcile.queue import ClaimQueue
+
+_log = structlog.get_logger(__name__)
+
+
+class WorkloadStore(Protocol):
+    """Where Workloads that kopf saw are kept."""
+
+    def record(self, observed: Observed) -> bool:
+        """Takes in a Workload unless something as new is known; False then."""
+        ...
+
+    def remove(self, observed: Observed) -> None:
+        """Forgets a Workload that is gone."""
+        ...
+
+
+class _PatientBackoffs:
+    """About ten minutes of growing, jittered delays: kopf ends the process when they run out."""
+
+    def __iter__(self) -> Iterator[float]:
+        return (min(30.0, 2.0**step) * random.uniform(0.8, 1.2) for step in range(24))  # noqa: S311 - jitter
+
+
+def event_settings(health_grace: float = 50.0) -> kopf.OperatorSettings:
+    """Settings for kopf: patient with the API server, quiet on the objects, never in anybody's way."""
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.posting.loggers = False
+    settings.watching.server_timeout, settings.watching.client_timeout = 240, 270
+    settings.watching.connect_timeout, settings.watching.inactivity_timeout = 10, 70
+    settings.watching.chunk_size = 500
+    settings.networking.connect_timeout, settings.networking.request_timeout = 5, 30
+    settings.networking.error_backoffs = _PatientBackoffs()
+    settings.networking.enforce_retry_after = True
+    settings.queueing.idle_timeout, settings.queueing.exit_timeout = 2, 2
+    settings.process.ultimate_exiting_timeout = health_grace
+    return settings
+
+
+def register(
+    registry: kopf.OperatorRegistry,
+    *,
+    claims: ClaimStore,
+    workloads: WorkloadStore,
+    queue: ClaimQueue,
+    connection: Callable[[], Mapping[str, Any]],
+) -> None:
+    """Registers every handler there is."""
+
+    @kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.TEMPORARY)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(**connection())
+
+    @kopf.on.event(*_resource(CLAIM), registry=registry, id="claims")
+    async def see_claim(body: kopf.Body, type: str, **_: Any) -> None:  # noqa: A002 - kopf's name
+        see_claim_event(dict(body), deleted=type == "DELETED", claims=claims, queue=queue)
+
+    @kopf.on.event(*_resource(WORKLOAD), registry=registry, id="workloads")
+    async def see_workload(body: kopf.Body, type: str, **_: Any) -> None:  # noqa: A002 - kopf's name
+        observed = Observed.of(WORKLOAD, dict(body))
+        if type == "DELETED":
+            workloads.remove(observed)
+        elif not workloads.record(observed):
+            return
+        name = observed.labels.get(CLAIM_NAME)
+        if name:
+            queue.add(ClaimKey(observed.namespace, name))
+
+    @kopf.on.probe(registry=registry, id="queue")
+    async def queue_state(**_: Any) -> Mapping[str, float]:
+        await asyncio.sleep(0)
+        return {"depth": queue.depth, "oldestSeconds": round(queue.oldest_wait, 1), "claims": len(claims)}
+
+
+def see_claim_event(raw: Mapping[str, Any], *, deleted: bool, claims: ClaimStore, queue: ClaimQueue) -> None:
+    """Stores a claim and puts it on the queue, unless this version is known already."""
+    try:
+        claim = WorkloadClaim.parse(raw)
+    except Stalled as error:
+        _log.error("claim cannot be read", name=raw["metadata"]["name"], error=error.message)
+        return
+    news = claims.remove(claim.key, claim.uid) if deleted else claims.put(claim)
+    if news:
+        queue.add(claim.key)
+
+
+def _resource(kind: Kind) -> tuple[str, str, str]:
+    return kind.group, kind.version, kind.plural

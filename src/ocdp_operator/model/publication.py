@@ -1,0 +1,333 @@
+"""What a platform team writes into the catalog: YAML documents, parsed and checked before anything is stored.
+
+One command takes one kind. Unknown keys are errors; every fault is reported at once, with file, document and path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from math import isfinite
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+
+from ocdp_operator.errors import OcdpError, Stalled
+from ocdp_operator.model.documents import load_documents
+from ocdp_operator.model.kinds import RUNTIME_KINDS
+from ocdp_operator.model.source import PinnedSource
+from ocdp_operator.model.template import MAPPING_FACTS, Mapping_, RevisionBody
+from ocdp_operator.model.values_schema import Fault, ValuesSchema, dotted
+from ocdp_operator.model.wire import WireModel, canonical_json
+
+_INTEGERS: Final = range(-(2**63), 2**64)
+"""What JSON readers keep exactly; PostgreSQL's jsonb keeps more."""
+_DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+
+class PublicationError(OcdpError):
+    """Something cannot enter the catalog, or is not in it; the message lists why, ``remedy`` says what to do next."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def _repository_path(path: str) -> str:
+    if any(segment in {"", ".", ".."} for segment in path.split("/")):
+        raise ValueError("a path is relative to the repository's root, without '.', '..' or empty parts")
+    return path
+
+
+Identifier = Annotated[str, StringConstraints(pattern=_DNS_LABEL, max_length=63)]
+RepositoryPath = Annotated[
+    str, StringConstraints(pattern=r"^[^\\\s\x00]+$", max_length=512), AfterValidator(_repository_path)
+]
+Subject = Annotated[str, StringConstraints(pattern=r"^[^\s\x00]+$", max_length=253)]
+
+
+class TemplateSource(WireModel):
+    """Where a template's manifests come from, by ref."""
+
+    type: Literal["gitKustomize"] = "gitKustomize"
+    repository_url: Annotated[
+        str, StringConstraints(pattern=r"^https?://[^/@\s]+(/[^@\s]*)?$", max_length=2000)
+    ]
+    """http or https, without credentials: those belong into the settings' credentials file."""
+    ref: Annotated[str, StringConstraints(pattern=r"^[^-\s\x00][^\s\x00]*$", max_length=255)]
+    path: RepositoryPath
+
+
+class Published(WireModel):
+    """What the catalog adds to a template's revision; shown by ``get``, ignored by ``apply``."""
+
+    revision: int
+    commit: str
+    published_at: datetime
+    published_by: str = ""
+    kustomize_version: str | None = None
+
+
+class TemplateEntry(RevisionBody):
+    """``kind: WorkloadTemplate``: becomes a revision, unless the newest one says the same."""
+
+    kind: Literal["WorkloadTemplate"] = "WorkloadTemplate"
+    id: Identifier
+    title: Annotated[str, StringConstraints(max_length=200)] = ""
+    description: Annotated[str, StringConstraints(max_length=4000)] = ""
+    template_type: Literal["kustomize"] = "kustomize"
+    source: TemplateSource
+    disabled: bool = False
+    """No new claims; what runs goes on."""
+    values_schema: dict[str, Any] = Field(alias="schema")
+    published: Published | None = None
+
+    @property
+    def body(self) -> RevisionBody:
+        """The part that a revision freezes."""
+        return RevisionBody.model_construct(
+            **{name: getattr(self, name) for name in RevisionBody.model_fields}
+        )
+
+    def pinned(self, commit: str) -> PinnedSource:
+        """The source at the commit that its ref resolved to."""
+        return PinnedSource(self.source.repository_url, self.source.ref, self.source.path, commit)
+
+
+class ClusterEntry(WireModel):
+    """``kind: Cluster``: a target cluster, by the ``clusterId`` of its operator."""
+
+    kind: Literal["Cluster"] = "Cluster"
+    id: Identifier
+    disabled: bool = False
+
+
+class PlacementEntry(WireModel):
+    """Where a workspace lives in one cluster. It never moves: disable it and add another."""
+
+    cluster: Identifier
+    namespace: Identifier
+    disabled: bool = False
+
+
+class WorkspaceEntry(WireModel):
+    """``kind: Workspace``: with at most one enabled placement in each cluster."""
+
+    kind: Literal["Workspace"] = "Workspace"
+    id: Identifier
+    customer: Identifier
+    placements: tuple[PlacementEntry, ...] = ()
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _one_in_each_cluster(self) -> WorkspaceEntry:
+        enabled = [placement.cluster for placement in self.placements if not placement.disabled]
+        if len(set(enabled)) < len(enabled):
+            raise ValueError("a workspace has at most one enabled placement in each cluster")
+        return self
+
+
+class BindingEntry(WireModel):
+    """``kind: AccessBinding``: offers a template to one workspace, user or group."""
+
+    kind: Literal["AccessBinding"] = "AccessBinding"
+    template: Identifier
+    workspace: Identifier | None = None
+    user: Subject | None = None
+    group: Subject | None = None
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _exactly_one_subject(self) -> BindingEntry:
+        if sum(subject is not None for subject in (self.workspace, self.user, self.group)) != 1:
+            raise ValueError("a binding names exactly one of workspace, user and group")
+        return self
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """``("workspace", "team-a")``."""
+        named = (("workspace", self.workspace), ("user", self.user), ("group", self.group))
+        return next((kind, name) for kind, name in named if name is not None)
+
+    def __str__(self) -> str:
+        return f"{self.template} to {' '.join(self.subject)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedTemplate:
+    """A template ready to be stored: checked, and its ref resolved."""
+
+    entry: TemplateEntry
+    commit: str
+    kustomize_version: str | None = None
+    """The version that rendered the examples; None when nothing was rendered."""
+
+
+Entry: TypeAlias = TemplateEntry | ClusterEntry | WorkspaceEntry | BindingEntry
+Storable: TypeAlias = ClusterEntry | WorkspaceEntry | BindingEntry | PinnedTemplate
+
+
+class Action(StrEnum):
+    """What storing an entry did."""
+
+    PUBLISHED = "published"
+    """A new revision of a template."""
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What storing one entry, or one placement of a workspace, did."""
+
+    subject: str
+    """``template code-server``."""
+    action: Action
+    detail: str = ""
+
+
+_FIRST: Final = ("kind", "id", "title", "description", "templateType", "source", "schema")
+
+_E = TypeVar("_E", TemplateEntry, ClusterEntry, WorkspaceEntry, BindingEntry)
+_COMMANDS: Final = {
+    "WorkloadTemplate": "ocdp template apply",
+    "Workspace": "ocdp workspace apply",
+    "AccessBinding": "ocdp binding apply",
+    "Cluster": "ocdp cluster apply",
+}
+
+
+def parse_entries(data: bytes, *, name: str, entry: type[_E]) -> tuple[_E, ...]:
+    """Every document of a file as an entry of one kind; ``name`` is the file's, for messages.
+
+    Raises PublicationError with every fault, each with its document and path.
+    """
+    try:
+        documents = load_documents(data, name=name)
+    except Stalled as error:
+        raise PublicationError(error.message) from None
+    entries: list[_E] = []
+    faults: list[str] = []
+    for number, document in enumerate(documents, start=1):
+        if document is None:
+            continue
+        try:
+            entries.append(_parse_entry(document, entry))
+        except _Refused as refused:
+            faults += [f"document {number}, {fault}" for fault in refused.faults]
+    if not entries and not faults:
+        faults.append("it holds no document")
+    if faults:
+        raise PublicationError("\n  ".join([f"{name} is not accepted:", *faults]))
+    return tuple(entries)
+
+
+def to_document(entry: Entry) -> dict[str, Any]:
+    """The entry as a document that ``apply`` takes again."""
+    wire = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"kind": entry.kind}
+    if isinstance(entry, TemplateEntry):
+        wire |= {"templateType": entry.template_type, "source": entry.source.model_dump(by_alias=True)}
+    return {key: wire[key] for key in dict.fromkeys((*_FIRST, *wire)) if key in wire}
+
+
+class _Refused(Exception):
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+def _parse_entry(document: Any, entry: type[_E]) -> _E:
+    expected = entry.model_fields["kind"].default
+    if not isinstance(document, dict):
+        raise _Refused([Fault("", f"a document is a mapping with `kind: {expected}`")])
+    kind = document.get("kind")
+    if kind != expected:
+        command = _COMMANDS.get(kind) if isinstance(kind, str) else None
+        hint = f"`{command}` takes kind {kind}" if command else f"`kind: {expected}` is expected here"
+        raise _Refused([Fault("kind", hint)])
+    faults = list(_unstorable(document, ()))
+    try:
+        parsed = entry.model_validate(document, extra="forbid", by_alias=True, by_name=False)
+    except ValidationError as error:
+        faults += [_fault(each) for each in error.errors(include_input=False, include_url=False)]
+        raise _Refused(faults) from None
+    if isinstance(parsed, TemplateEntry) and not faults:
+        faults += template_faults(parsed)
+    if faults:
+        raise _Refused(faults)
+    return parsed
+
+
+def _fault(error: Any) -> Fault:
+    message = {
+        "extra_forbidden": "unknown key",
+        "missing": "is required",
+    }.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
+    return Fault(dotted(error["loc"]), message)
+
+
+def _unstorable(value: Any, steps: tuple[str | int, ...]) -> Iterator[Fault]:
+    """What YAML can say and the catalog's jsonb cannot, or not exactly."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _unstorable(key, (*steps, key))
+            yield from _unstorable(child, (*steps, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _unstorable(child, (*steps, index))
+    elif isinstance(value, str):
+        if "\0" in value:
+            yield Fault(dotted(steps), "a NUL character cannot be stored")
+    elif isinstance(value, float):
+        if not isfinite(value):
+            yield Fault(dotted(steps), "JSON knows no infinity and no NaN")
+    elif value is not None and value not in _INTEGERS:
+        yield Fault(dotted(steps), "an integer has at most 64 bits")
+
+
+def template_faults(entry: TemplateEntry) -> Iterator[Fault]:
+    """Why a template cannot be published, as far as the file alone tells; its examples are tried when publishing."""
+    schema = ValuesSchema(entry.values_schema)
+    if faults := schema.faults():
+        yield from (fault.under("schema") for fault in faults)
+        return
+    for index, path in enumerate(entry.components):
+        try:
+            _repository_path(path)
+        except ValueError as error:
+            yield Fault(f"components[{index}]", str(error))
+    for index, mapping in enumerate(entry.mappings):
+        yield from (fault.under(f"mappings[{index}]") for fault in _mapping_faults(mapping, entry, schema))
+    names = {kind.kind for kind in RUNTIME_KINDS} | {f"{kind.kind}.{kind.group}" for kind in RUNTIME_KINDS}
+    for index, kind in enumerate(entry.allowed_kinds):
+        if kind not in names:
+            yield Fault(f"allowedKinds[{index}]", f"the operator never writes a {kind}")
+    if not entry.examples:
+        yield Fault("examples", "give at least one example of values; `{}` is one")
+
+
+def _mapping_faults(mapping: Mapping_, entry: TemplateEntry, schema: ValuesSchema) -> Iterator[Fault]:
+    root, *steps = mapping.from_.split(".")
+    declared = schema.declared_at(steps) if root == "values" else ()
+    if root == "values" and not declared:
+        yield Fault("from", f"the schema declares no {'.'.join(steps)}")
+    if root != "values" and mapping.from_ not in MAPPING_FACTS:
+        yield Fault("from", f"unknown; beside values there are {', '.join(MAPPING_FACTS)}")
+    for value, component in (mapping.components or {}).items():
+        if component is not None and component not in entry.components:
+            yield Fault(f"components.{value}", f"{component} is not listed under the template's components")
+    choices = {_choice(value) for node in declared for value in _offered(node)}
+    if mapping.components is not None and choices and choices != set(mapping.components):
+        yield Fault("components", f"list each value that the schema offers: {', '.join(sorted(choices))}")
+
+
+def _offered(node: Mapping[str, Any]) -> Sequence[Any]:
+    return (True, False) if node.get("type") == "boolean" else node.get("enum", ())
+
+
+def _choice(value: Any) -> str:
+    """The key that a value is found under in a mapping's table."""
+    return value if isinstance(value, str) else canonical_json(value).decode()

@@ -1,0 +1,132 @@
+"""A template's values schema (JSON Schema 2020-12): what is wrong with it, and what it says of a path.
+
+Nothing is fetched: every reference stays inside the schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_MAX_PATTERN: Final = 512
+_MAX_SHOWN: Final = 200
+_APPLICATORS: Final = ("allOf", "anyOf", "oneOf")
+_CONDITIONALS: Final = ("then", "else")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong, and where: ``path`` as people write it, ``mappings[0].from``."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+    def under(self, prefix: str) -> Fault:
+        """The same fault, seen from further up."""
+        if not self.path:
+            return Fault(prefix, self.message)
+        return Fault(
+            prefix + self.path if self.path.startswith("[") else f"{prefix}.{self.path}", self.message
+        )
+
+
+def dotted(steps: Sequence[str | int]) -> str:
+    """The path as people write it: ``models[0].name``."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return text.removeprefix(".")
+
+
+class ValuesSchema:
+    """One schema for the ``values`` of claims."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._resolver: Any = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
+
+    def faults(self) -> tuple[Fault, ...]:
+        """Why this cannot be the schema of a template's values; empty when it can."""
+        try:
+            Draft202012Validator.check_schema(self._schema)
+        except SchemaError as error:
+            return (Fault(dotted(list(error.absolute_path)), _shortened(error.message)),)
+        if self._schema.get("type") != "object":
+            return (Fault("type", "the values of a claim are an object: write `type: object`"),)
+        if self._schema.get("$schema", DIALECT) != DIALECT:
+            return (Fault("$schema", f"only {DIALECT} is spoken here"),)
+        return tuple(fault for node in _subschemas(self._schema) for fault in self._node_faults(node))
+
+    def declared_at(self, steps: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
+        """The subschemas that describe the property at this path; empty when the schema declares no such property."""
+        return tuple(self._find(self._schema, tuple(steps), frozenset()))
+
+    def _node_faults(self, node: Mapping[str, Any]) -> Iterator[Fault]:
+        if "$id" in node:
+            yield Fault("$id", "a schema inside the schema is not supported; use $defs and a local $ref")
+        for keyword in ("$ref", "$dynamicRef"):
+            reference = node.get(keyword)
+            if reference is not None and not self._resolves(reference):
+                yield Fault(
+                    keyword, f"{_shortened(reference)!r} names nothing inside this schema; nothing is fetched"
+                )
+        if len(node.get("pattern", "")) > _MAX_PATTERN:
+            yield Fault("pattern", f"a pattern has at most {_MAX_PATTERN} characters")
+
+    def _resolves(self, reference: str) -> bool:
+        if not reference.startswith("#"):
+            return False
+        try:
+            return isinstance(self._resolver.lookup(reference).contents, Mapping | bool)
+        except Unresolvable:
+            return False
+
+    def _find(
+        self, node: Any, steps: tuple[str, ...], seen: frozenset[tuple[str, int]]
+    ) -> Iterator[Mapping[str, Any]]:
+        if not isinstance(node, Mapping):
+            return
+        if not steps:
+            yield node
+        for child in _children(node, steps[0]) if steps else ():
+            yield from self._find(child, steps[1:], seen)
+        for keyword in _APPLICATORS:
+            for child in node.get(keyword, ()):
+                yield from self._find(child, steps, seen)
+        for keyword in _CONDITIONALS:
+            yield from self._find(node.get(keyword), steps, seen)
+        reference = node.get("$ref")
+        if reference is not None and (reference, len(steps)) not in seen and self._resolves(reference):
+            target = self._resolver.lookup(reference).contents
+            yield from self._find(target, steps, seen | {(reference, len(steps))})
+
+
+def _children(node: Mapping[str, Any], name: str) -> Iterator[Any]:
+    if name in node.get("properties", {}):
+        yield node["properties"][name]
+        return
+    matching = [
+        child for pattern, child in node.get("patternProperties", {}).items() if re.search(pattern, name)
+    ]
+    yield from matching or [node.get("additionalProperties")]
+
+
+def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(schema, Mapping):
+        yield schema
+        for child in DRAFT202012.subresources_of(schema):
+            yield from _subschemas(child)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

@@ -1,0 +1,89 @@
+"""Whether a live object is still what was applied: by metadata alone, without a request (design 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ocdp_operator.model.inventory import Entry, Inventory
+from ocdp_operator.model.kinds import SECRET
+from ocdp_operator.model.objects import ObjectRef, Observed
+from ocdp_operator.plan.wording import shown
+
+
+class DriftKind(StrEnum):
+    """How a live object differs from what was applied, the gravest first."""
+
+    GONE = "Gone"
+    REPLACED = "Replaced"
+    """Another object has its name."""
+    MARK_CHANGED = "MarkChanged"
+    TAKEN_OVER = "TakenOver"
+    """Fields belong to ``before-first-apply``: they would survive being dropped (KEP-555)."""
+    FOREIGN_PARTS = "ForeignParts"
+    """A container, initContainer or volume that was never sent."""
+    FIELDS_CHANGED = "FieldsChanged"
+    """Our ``Apply`` entry is not the one that was recorded: somebody took or changed a field that is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One object that drifted; where several things differ, the gravest."""
+
+    ref: ObjectRef
+    kind: DriftKind
+    message: str
+    """For users: which object, and what differs."""
+    disown: bool = False
+    """Managers or parts that are not ours must be removed, beside the apply."""
+
+
+def find_drift(entry: Entry, live: Observed | None, *, claim_uid: str) -> Drift | None:
+    """The drift of one recorded object. ``live`` None means known to be absent, never merely not looked up.
+
+    An object that is being deleted has not drifted: no write helps until it is gone, and then it is Gone.
+    """
+    if live is None:
+        return Drift(entry.ref, DriftKind.GONE, f"{entry.ref} is gone.")
+    if entry.uid and live.uid != entry.uid:
+        return Drift(entry.ref, DriftKind.REPLACED, f"Another object has the name of {entry.ref}.")
+    if live.deletion_timestamp:
+        return None
+    differs = _difference(entry, live, claim_uid)
+    if differs is None:
+        return None
+    kind, what = differs
+    disown = live.before_first_apply or bool(live.foreign_parts)
+    return Drift(entry.ref, kind, f"{entry.ref} {what}.", disown=disown)
+
+
+def _difference(entry: Entry, live: Observed, claim_uid: str) -> tuple[DriftKind, str] | None:
+    mark = live.mark
+    if mark is None:
+        return DriftKind.MARK_CHANGED, "lost its ownership mark"
+    if (mark.claim_uid, mark.namespace, mark.ref) != (claim_uid, live.namespace, entry.ref):
+        return DriftKind.MARK_CHANGED, "carries the ownership mark of another object or claim"
+    if live.before_first_apply:
+        return DriftKind.TAKEN_OVER, "has fields that another client left behind"
+    if live.foreign_parts:
+        more = f" and {len(live.foreign_parts) - 1} more" if len(live.foreign_parts) > 1 else ""
+        return (
+            DriftKind.FOREIGN_PARTS,
+            f"has {shown(live.foreign_parts[0])}{more}, which the claim did not send",
+        )
+    if not entry.applied or live.applied_digest != entry.applied:
+        return DriftKind.FIELDS_CHANGED, "has fields that no longer are as they were applied"
+    return None
+
+
+def find_drifts(
+    inventory: Inventory, live: Mapping[ObjectRef, Observed], *, claim_uid: str, secrets_known: bool
+) -> tuple[Drift, ...]:
+    """The drift of every desired object. Secrets are not watched: they count only when ``secrets_known``."""
+    return tuple(
+        drift
+        for entry in inventory.desired
+        if secrets_known or entry.ref.kind != SECRET.kind
+        if (drift := find_drift(entry, live.get(entry.ref), claim_uid=claim_uid))
+    )

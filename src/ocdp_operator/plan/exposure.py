@@ -1,0 +1,99 @@
+"""Objects that reach beyond themselves, against what they could take from others: ports, addresses, hosts, pods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ocdp_operator.model.kinds import SERVICE
+from ocdp_operator.model.names import CLAIM_NAME
+from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.plan.place import Place
+from ocdp_operator.plan.values import look_up, roots_of
+
+INSTANCE: Final = "app.kubernetes.io/instance"
+_NODE_PORT_POINTER: Final = re.compile(r"/spec/ports/([0-9]{1,3})/nodePort")
+_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_UNSAFE_ANNOTATION: Final = re.compile(r"snippet|server-alias|config-(?:backend|frontend|global|proxy|tcp)")
+"""Annotations that put text into a controller's configuration, or add hosts past the rules."""
+
+
+def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], Any]:
+    """The node ports that mappings set: Service name and index of the port -> the value (design 3)."""
+    roots = roots_of(workload)
+    found = {}
+    for mapping in workload.revision.body.mappings:
+        patch = mapping.patch
+        if patch is None or patch.kind != SERVICE.kind:
+            continue
+        pointer = _NODE_PORT_POINTER.fullmatch(patch.pointer)
+        value = look_up(mapping.from_, roots)
+        if pointer and value is not None:
+            found[f"{workload.claim_name}-{patch.name}", int(pointer[1])] = value
+    return found
+
+
+def check_selector(selector: Place, claim: str) -> None:
+    """Denies to select pods of other claims, of which the namespace may hold many of the same template."""
+    labels = selector.mapping()
+    if not any(labels.get(name) == claim for name in (INSTANCE, CLAIM_NAME)):
+        selector.deny(f"must hold {INSTANCE}: {claim}, so that it selects no pods of other claims")
+
+
+def check_service(service: Place, name: str, node_ports: Mapping[tuple[str, int], Any]) -> None:
+    """Denies addresses and ports that are not the cluster's to hand out."""
+    spec = service.at("spec")
+    spec.at("type").only("ClusterIP", "NodePort", "LoadBalancer", why="must not be of this type")
+    for field in ("externalIPs", "externalName", "loadBalancerIP", "healthCheckNodePort"):
+        spec.at(field).only(why="must be left out")
+    spec.at("clusterIP").only("", "None", why="must be left to the cluster, or None")
+    spec.at("clusterIPs").only(["None"], why="must be left to the cluster, or None")
+    for index, port in enumerate(spec.at("ports").items()):
+        mapped = node_ports.get((name, index))
+        allowed = () if mapped is None else (mapped,)
+        port.at("nodePort").only(
+            *allowed, why="must be left to the cluster, or set by a mapping of the template"
+        )
+
+
+def check_ingress(ingress: Place, domains: tuple[str, ...], services: frozenset[str]) -> None:
+    """Denies hosts that are not strictly under an allowed domain, and backends that are not the claim's."""
+    for name, _ in ingress.at("metadata", "annotations").entries():
+        if _UNSAFE_ANNOTATION.search(name.rpartition("/")[2].lower()):
+            ingress.at("metadata", "annotations", name).deny(
+                "must not reach into the controller's configuration"
+            )
+    spec = ingress.at("spec")
+    spec.at("defaultBackend").only(why="must be left out: it would take every host")
+    for rule in spec.at("rules").items():
+        _check_host(rule.at("host"), domains)
+        for path in rule.at("http", "paths").items():
+            path.at("backend", "resource").only(why="must be a Service")
+            path.at("backend", "service", "name").must_be(
+                *services, why="must be a Service of this rendering"
+            )
+    for tls in spec.at("tls").items():
+        for host in tls.at("hosts").items():
+            _check_host(host, domains)
+
+
+def _check_host(host: Place, domains: tuple[str, ...]) -> None:
+    name = host.text()
+    if not name:
+        host.deny("must be given: without a host it takes every host")
+    elif len(name) > 253 or _HOST.fullmatch(name) is None:
+        host.deny("must be a plain host name")
+    elif not any(name.endswith(f".{domain.lstrip('.')}") for domain in domains):
+        allowed = (
+            f"must lie under {' or '.join(sorted(domains))}" if domains else "no Ingress host is allowed here"
+        )
+        host.deny(allowed)
+
+
+def check_autoscaler(autoscaler: Place, scalable: frozenset[tuple[str, str]]) -> None:
+    """Denies to scale what is not the claim's."""
+    target = autoscaler.at("spec", "scaleTargetRef")
+    if (target.at("kind").text(), target.at("name").text()) not in scalable:
+        target.deny("must be a Deployment or StatefulSet of this rendering")

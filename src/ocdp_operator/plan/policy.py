@@ -1,0 +1,252 @@
+"""The rendered set against everything a base may not hold (design 4.9, security-reliability 2.1).
+
+The set is judged as a whole, before it is stamped and before the first write: one violation refuses all of it. Every
+field that is read may have any type, since a base is not to be trusted: what is not as expected is a violation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from ocdp_operator.errors import Actor, Reason, Stalled
+from ocdp_operator.model.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    INGRESS,
+    JOB,
+    RUNTIME_KINDS,
+    SECRET,
+    SERVICE,
+    STATEFUL_SET,
+    Kind,
+    find_kind,
+)
+from ocdp_operator.model.names import (
+    CLAIM_NAME,
+    MAX_OBJECT_NAME,
+    MAX_OBJECTS,
+    RESERVED_PREFIXES,
+    credentials_name,
+)
+from ocdp_operator.model.objects import Manifest, ObjectRef
+from ocdp_operator.model.source import Rendering
+from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.plan.exposure import (
+    check_autoscaler,
+    check_ingress,
+    check_selector,
+    check_service,
+    mapped_node_ports,
+)
+from ocdp_operator.plan.place import Place, Violations
+from ocdp_operator.plan.pod_security import check_pod
+from ocdp_operator.plan.wording import listed, shown
+
+_METADATA: Final = frozenset({"name", "namespace", "labels", "annotations"})
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_CONTENT_HASH: Final = re.compile(r"-[2456789bcdfghkmt]{10}$")
+_SELECTORS: Final = {"NetworkPolicy": "podSelector", "PodDisruptionBudget": "selector"}
+_WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the cluster operator allows; templates can only narrow it."""
+
+    allowed_kinds: tuple[str, ...] = ()
+    """As ``Kind`` or ``Kind.group``; empty: every kind the operator knows."""
+    ingress_domains: tuple[str, ...] = ()
+    """Hosts of an Ingress must lie strictly under one of these; empty: no Ingress."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """The rendering, and what its objects may refer to within it."""
+
+    workload: ResolvedWorkload
+    limits: Limits
+    names: Mapping[str, frozenset[str]]
+    """Kind -> names."""
+    node_ports: Mapping[tuple[str, int], Any]
+
+    def named(self, *kinds: str) -> frozenset[tuple[str, str]]:
+        """Kind and name of every object of these kinds."""
+        return frozenset((kind, name) for kind in kinds for name in self.names.get(kind, ()))
+
+
+def check(rendering: Rendering, workload: ResolvedWorkload, limits: Limits) -> None:
+    """Refuses the whole set for one violation.
+
+    Raises Stalled: EmptyBuild, NameNotAllowed (only names are too long), PolicyDenied (lists all violations).
+    An explicit node port is allowed where a mapping of the template set it, and nowhere else.
+    """
+    manifests = rendering.manifests
+    secret = credentials_name(workload.claim_name)
+    if all((m.ref.kind, m.ref.name) == (SECRET.kind, secret) for m in manifests):
+        raise Stalled(Reason.EMPTY_BUILD, "The template's base renders no objects.")
+    rendered = _Set(workload, limits, _names(manifests), mapped_node_ports(workload))
+    denied = list(_set_violations(manifests))
+    for manifest in manifests:
+        denied += _object_violations(manifest, rendered)
+    long = _long_names(manifests)
+    if denied:
+        denied += [
+            f"{shown(name)}: the name is {excess} characters too long" for name, excess in long.items()
+        ]
+        raise Stalled(
+            Reason.POLICY_DENIED, listed(f"The rendering is refused ({len(denied)} violations)", denied)
+        )
+    if long:
+        raise _name_not_allowed(long, workload.claim_name)
+
+
+def _names(manifests: Iterable[Manifest]) -> dict[str, frozenset[str]]:
+    names: dict[str, set[str]] = {}
+    for manifest in manifests:
+        names.setdefault(manifest.ref.kind, set()).add(manifest.ref.name)
+    return {kind: frozenset(found) for kind, found in names.items()}
+
+
+def _set_violations(manifests: tuple[Manifest, ...]) -> Iterator[str]:
+    if len(manifests) > MAX_OBJECTS:
+        yield f"{len(manifests)} objects are rendered; at most {MAX_OBJECTS} may be"
+    seen = set()
+    for manifest in manifests:
+        if manifest.ref in seen:
+            yield f"{_subject(manifest)}: is rendered twice"
+        seen.add(manifest.ref)
+
+
+def _long_names(manifests: Iterable[Manifest]) -> dict[str, int]:
+    """Names that are too long, sorted -> by how many characters."""
+    lengths = {m.ref.name: len(_without_hash(m.ref.kind, m.ref.name)) for m in manifests}
+    return {
+        name: length - MAX_OBJECT_NAME for name, length in sorted(lengths.items()) if length > MAX_OBJECT_NAME
+    }
+
+
+def _name_not_allowed(long: Mapping[str, int], claim: str) -> Stalled:
+    """An error of its own, since the user can mend it: a shorter claim name may be enough."""
+    room = len(claim) - max(long.values())
+    names = [f"{shown(name)} ({MAX_OBJECT_NAME + excess} characters)" for name, excess in long.items()]
+    message = listed(f"Names of objects may have at most {MAX_OBJECT_NAME} characters before a hash", names)
+    if room < 1:
+        remedy = "Shorten the names in the template's base."
+        return Stalled(Reason.NAME_NOT_ALLOWED, message, actor=Actor.PLATFORM, remedy=remedy)
+    remedy = f"Choose a claim name of at most {room} characters."
+    return Stalled(Reason.NAME_NOT_ALLOWED, message, value_path="/metadata/name", remedy=remedy)
+
+
+def _without_hash(kind: str, name: str) -> str:
+    return _CONTENT_HASH.sub("", name) if kind == CONFIG_MAP.kind else name
+
+
+def _subject(manifest: Manifest) -> str:
+    return f"{shown(manifest.ref.kind)}/{shown(manifest.ref.name)}"
+
+
+def _object_violations(manifest: Manifest, rendered: _Set) -> Iterator[str]:
+    found = Violations(_subject(manifest))
+    place = Place(manifest.body, found)
+    if not _is_json(manifest.body):
+        place.deny("holds text or numbers that JSON cannot carry")
+    kind = _check_kind(place, manifest, rendered)
+    _check_identity(place, manifest, rendered.workload)
+    _check_marks(place.at("metadata"), rendered.workload.claim_name)
+    place.at("status").only(why="must be left out")
+    if kind is not None:
+        _check_content(kind, place, manifest.ref.name, rendered)
+    return iter(found)
+
+
+def _is_json(body: Mapping[str, Any]) -> bool:
+    try:
+        canonical_json(body)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
+def _check_kind(place: Place, manifest: Manifest, rendered: _Set) -> Kind | None:
+    """The kind, when it may be rendered at all; what it holds is judged only then."""
+    ref = manifest.ref
+    kind = find_kind(ref.group, ref.kind)
+    if kind not in RUNTIME_KINDS:
+        place.at("kind").deny(f"objects of this kind ({shown(ref.group) or 'core'}) are never written")
+        return None
+    own, narrowed = rendered.limits.allowed_kinds, rendered.workload.revision.body.allowed_kinds
+    if ref == ObjectRef(SECRET.group, SECRET.kind, credentials_name(rendered.workload.claim_name)):
+        narrowed = ()  # the overlay brings it, not the template
+    for allowed, whose in ((own, "the operator's settings"), (narrowed, "the template")):
+        if allowed and not {kind.kind, f"{kind.kind}.{kind.group}"} & set(allowed):
+            place.at("kind").deny(f"is not among the kinds that {whose} allow")
+    place.at("apiVersion").must_be(kind.api_version, why=f"must be {kind.api_version}")
+    place.at("kind").must_be(kind.kind, why="must be the kind that it was read as")
+    return kind
+
+
+def _check_identity(place: Place, manifest: Manifest, workload: ResolvedWorkload) -> None:
+    metadata = place.at("metadata")
+    for field, value in metadata.mapping().items():
+        # Generated YAML often says `creationTimestamp: null`.
+        if field not in _METADATA and value is not None:
+            metadata.at(str(field)).deny("must be left out")
+    metadata.at("namespace").must_be(workload.namespace, why=f"must be {workload.namespace}")
+    name = metadata.at("name")
+    name.must_be(manifest.ref.name, why="must be the name that it was read as")
+    if not name.text().startswith(f"{workload.claim_name}-"):
+        name.deny(f"must begin with {workload.claim_name}-")
+    if _NAME.fullmatch(name.text()) is None:
+        name.deny("must be a DNS name: lower-case letters, digits, '-' and '.'")
+
+
+def _check_marks(metadata: Place, claim: str) -> None:
+    """Labels and annotations that are ours alone; the overlay itself sets the claim's name."""
+    for part in ("labels", "annotations"):
+        for name, value in metadata.at(part).entries():
+            own = part == "labels" and name == CLAIM_NAME and value.is_exactly(claim)
+            if name.startswith(RESERVED_PREFIXES) and not own:
+                value.deny("is reserved for the operator")
+
+
+def _check_content(kind: Kind, place: Place, name: str, rendered: _Set) -> None:
+    claim = rendered.workload.claim_name
+    if kind.kind in _WITH_PODS:
+        template = place.at("spec", "template")
+        _check_marks(template.at("metadata"), claim)
+        check_pod(template, frozenset(rendered.names.get("ServiceAccount", ())))
+        for volume in place.at("spec", "volumeClaimTemplates").items():
+            _check_marks(volume.at("metadata"), claim)
+    if kind is JOB:
+        place.at("spec", "ttlSecondsAfterFinished").only(
+            why="must be left out: a Job that removes itself would be started again and again"
+        )
+    elif kind is SERVICE:
+        if place.at("spec", "selector").value:
+            check_selector(place.at("spec", "selector"), claim)
+        check_service(place, name, rendered.node_ports)
+    elif kind is INGRESS:
+        services = frozenset(rendered.names.get(SERVICE.kind, ()))
+        check_ingress(place, rendered.limits.ingress_domains, services)
+    elif kind is SECRET:
+        _check_secret(place, name, claim)
+    elif kind.kind in _SELECTORS:
+        check_selector(place.at("spec", _SELECTORS[kind.kind], "matchLabels"), claim)
+    elif kind.kind == "HorizontalPodAutoscaler":
+        check_autoscaler(place, rendered.named(DEPLOYMENT.kind, STATEFUL_SET.kind))
+
+
+def _check_secret(place: Place, name: str, claim: str) -> None:
+    if name != credentials_name(claim):
+        place.deny("a base may hold no Secret: map the value as `secret`")
+        return
+    place.at("type").only("Opaque", why="must be Opaque")
+    for field in ("data", "stringData"):
+        if place.at(field).mapping():
+            place.at(field).deny("must be empty: map the value as `secret`")

@@ -1,0 +1,267 @@
+"""Claim x catalog answer -> ResolvedWorkload: access, revision, values, components and policies decided (design 4.11).
+
+Every check has its place in one order, so that a claim in the wrong place learns nothing of templates, and a template
+that may not be used is told from one that does not exist by nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from ocdp_operator.errors import Actor, Reason, Stalled
+from ocdp_operator.model.claim import DeletionPolicy, WorkloadClaim
+from ocdp_operator.model.names import IN_FORCE, MAX_CLAIM_NAME, WORKSPACE
+from ocdp_operator.model.template import (
+    CatalogAnswer,
+    CatalogQuestion,
+    Mapping_,
+    Placement,
+    ResolvedWorkload,
+    RevisionBody,
+    TemplateRevision,
+)
+from ocdp_operator.model.wire import canonical_json, digest
+from ocdp_operator.plan.schema import generated_length
+from ocdp_operator.plan.values import check_size, fill, look_up, pointer, roots_of, template_fault
+from ocdp_operator.plan.wording import shown
+
+_DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+
+def question(claim: WorkloadClaim, cluster_id: str) -> CatalogQuestion:
+    """What to ask the catalog for this claim: the revision in force, unless the claim is new or its pin changed.
+
+    A pin that was taken away counts as changed: the claim then says "the newest", and takes it once.
+    Raises Stalled (ValuesTooLarge, InvalidValues, InvalidClaim): what no catalog answer could mend is not asked.
+    """
+    _check_claim(claim)
+    return CatalogQuestion(
+        cluster_id=cluster_id,
+        template_id=claim.spec.template_id,
+        workspace_id=claim.spec.workspace_id,
+        namespace=claim.key.namespace,
+        revision=_asked(claim),
+    )
+
+
+def _check_claim(claim: WorkloadClaim) -> None:
+    check_size(claim.spec.values)
+    name = claim.key.name
+    if len(name) > MAX_CLAIM_NAME or _DNS_1035.fullmatch(name) is None:
+        raise Stalled(
+            Reason.INVALID_CLAIM,
+            f"The claim's name must be a DNS-1035 label of at most {MAX_CLAIM_NAME} characters.",
+            value_path="/metadata/name",
+            remedy="Create the claim under another name.",
+        )
+
+
+def _is_in_force(claim: WorkloadClaim) -> bool:
+    """Whether the revision in status is the one to stay on: the pin is what it was when it was taken."""
+    in_force = claim.status.template
+    return in_force is not None and in_force.pinned == claim.spec.template_revision
+
+
+def _asked(claim: WorkloadClaim) -> int | None:
+    pin, in_force, hint = claim.spec.template_revision, claim.status.template, claim.in_force_hint
+    if in_force is not None:
+        return in_force.revision if _is_in_force(claim) else pin
+    if pin is not None or hint is None:
+        return pin
+    return hint[0]
+
+
+def resolve(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bool) -> ResolvedWorkload:
+    """The claim with everything decided. ``succeeded_before``: some generation of it was applied once.
+
+    Raises Stalled: what ``question`` raises, WorkspaceMismatch, TemplateNotAvailable, AccessRevoked,
+    TemplateDisabled, RevisionNotFound, InvalidValues, in this order.
+    """
+    _check_claim(claim)
+    placement = _placement(claim, answer)
+    _check_access(claim, answer, succeeded_before=succeeded_before)
+    revision = _revision(claim, answer)
+    body = revision.body
+    workload = ResolvedWorkload(
+        claim_name=claim.key.name,
+        namespace=claim.key.namespace,
+        workspace_id=placement.workspace_id,
+        customer=placement.customer,
+        revision=revision,
+        values=fill(claim.spec.values, body.values_schema),
+        secret_keys=_secret_keys(body),
+        deletion_policy=_deletion_policy(claim, body),
+        newer=answer.newest if answer.newest is not None and answer.newest > revision.revision else None,
+    )
+    return replace(workload, components=tuple(dict.fromkeys(_components(workload))))
+
+
+def _placement(claim: WorkloadClaim, answer: CatalogAnswer) -> Placement:
+    """The row of the claim's workspace in the claim's namespace. Says nothing of other workspaces' places."""
+    asked, placement = (claim.spec.workspace_id, claim.key.namespace), answer.placement
+    if (
+        placement is None
+        or answer.namespace_workspace != claim.spec.workspace_id
+        or (placement.workspace_id, placement.namespace) != asked
+    ):
+        raise _mismatch(claim)
+    return placement
+
+
+def check_namespace(claim: WorkloadClaim, labels: Mapping[str, str]) -> None:
+    """Raises Stalled(WorkspaceMismatch) when the namespace's workspace label names another workspace, or none."""
+    if labels.get(WORKSPACE) != claim.spec.workspace_id:
+        raise Stalled(
+            Reason.WORKSPACE_MISMATCH,
+            f"The label {WORKSPACE} of namespace '{claim.key.namespace}' does not name the workspace "
+            f"'{shown(claim.spec.workspace_id)}' that is placed there.",
+            value_path="/spec/workspaceId",
+            actor=Actor.PLATFORM,
+            remedy="Apply the manifest of the workspace to this cluster again.",
+        )
+
+
+def _mismatch(claim: WorkloadClaim) -> Stalled:
+    return Stalled(
+        Reason.WORKSPACE_MISMATCH,
+        f"Workspace '{shown(claim.spec.workspace_id)}' is not placed in namespace '{claim.key.namespace}' "
+        "of this cluster.",
+        value_path="/spec/workspaceId",
+    )
+
+
+def _check_access(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bool) -> None:
+    template = shown(claim.spec.template_id)
+    if not (answer.template_exists and answer.granted):
+        if succeeded_before:
+            raise Stalled(
+                Reason.ACCESS_REVOKED,
+                f"The workspace may no longer use template '{template}'. What runs goes on unchanged.",
+                value_path="/spec/templateId",
+            )
+        raise Stalled(
+            Reason.TEMPLATE_NOT_AVAILABLE,
+            f"Template '{template}' is not available to this workspace.",
+            value_path="/spec/templateId",
+        )
+    if answer.disabled and not succeeded_before:
+        raise Stalled(
+            Reason.TEMPLATE_DISABLED,
+            f"Template '{template}' takes no new claims.",
+            value_path="/spec/templateId",
+        )
+
+
+def _revision(claim: WorkloadClaim, answer: CatalogAnswer) -> TemplateRevision:
+    asked, revision = _asked(claim), answer.revision
+    template = shown(claim.spec.template_id)
+    if (
+        revision is None
+        or revision.template_id != claim.spec.template_id
+        or asked not in (None, revision.revision)
+    ):
+        what = f"Template '{template}' has no revision"
+        raise Stalled(
+            Reason.REVISION_NOT_FOUND,
+            f"{what} yet." if asked is None else f"{what} {asked}.",
+            value_path="/spec/templateRevision",
+        )
+    expected, where = _recorded_commit(claim)
+    if expected not in ("", revision.source.commit):
+        raise Stalled(
+            Reason.REVISION_NOT_FOUND,
+            f"Revision {revision.revision} of template '{template}' is of commit {revision.source.commit[:12]}, "
+            f"but {where} says {shown(expected, 12)}. Revisions never change, so this is another catalog's.",
+            value_path="/spec/templateRevision",
+            remedy="Set spec.templateRevision to the revision to take, or restore the catalog it came from.",
+        )
+    return revision
+
+
+def _recorded_commit(claim: WorkloadClaim) -> tuple[str, str]:
+    """The commit that the asked revision had when it was taken, and where that is written; empty: nowhere."""
+    in_force, hint = claim.status.template, claim.in_force_hint
+    if in_force is not None:
+        return (in_force.commit if _is_in_force(claim) else ""), "status.template"
+    if claim.spec.template_revision is None and hint is not None:
+        return hint[1], f"the annotation {IN_FORCE}"
+    return "", ""
+
+
+def _deletion_policy(claim: WorkloadClaim, body: RevisionBody) -> DeletionPolicy:
+    """The user's word, else the template's default; but a silent claim never moves from keeping data to deleting it."""
+    if claim.spec.deletion_policy is not None:
+        return claim.spec.deletion_policy
+    recorded, default = claim.status.deletion_policy, body.defaults.deletion_policy
+    deletes = default is DeletionPolicy.DELETE and recorded in (None, DeletionPolicy.DELETE)
+    return DeletionPolicy.DELETE if deletes else DeletionPolicy.RETAIN_DATA
+
+
+def _secret_keys(body: RevisionBody) -> dict[str, int]:
+    keys = {}
+    for mapping in body.mappings:
+        if mapping.secret is None:
+            continue
+        root, _, path = mapping.from_.partition(".")
+        try:
+            length = generated_length(path, body.values_schema) if root == "values" else None
+        except ValueError:
+            length = None
+        if length is None:
+            raise template_fault(
+                f"The mapping from '{mapping.from_}' to the credentials key '{mapping.secret.key}' needs a property "
+                "with x-ocdp.generate and a length in the schema."
+            )
+        keys[mapping.secret.key] = length
+    return keys
+
+
+def _components(workload: ResolvedWorkload) -> Iterator[str]:
+    """The components that the values choose, in the order of the mappings."""
+    roots, offered = roots_of(workload), workload.revision.body.components
+    for mapping in workload.revision.body.mappings:
+        if mapping.components is None:
+            continue
+        value = look_up(mapping.from_, roots)
+        component = None if value is None else _chosen(mapping, mapping.components, value)
+        if component is None:
+            continue
+        if component not in offered:
+            raise template_fault(
+                f"The mapping from '{mapping.from_}' brings in the component '{shown(component)}', which the template "
+                "does not offer."
+            )
+        yield component
+
+
+def _chosen(mapping: Mapping_, table: Mapping[str, str | None], value: Any) -> str | None:
+    """JSON has more types than a table has keys: ``true`` is found under "true", 3 under "3"."""
+    key = value if isinstance(value, str) else canonical_json(value).decode()
+    if key in table:
+        return table[key]
+    root, *steps = mapping.from_.split(".")
+    message = f"must be one of {shown(', '.join(sorted(table)), 200)}, since it chooses a component."
+    if root != "values":
+        raise template_fault(f"'{mapping.from_}' {message}")
+    path = pointer(steps)
+    raise Stalled(Reason.INVALID_VALUES, f"{path} {message}", value_path=path)
+
+
+def input_digest(workload: ResolvedWorkload, *, credentials_version: int, render_version: str) -> str:
+    """Tells whether the claim must be rendered again (design 4.6). Policies and stamps are no part of it."""
+    revision = workload.revision
+    return digest(
+        {
+            "claim": [workload.namespace, workload.claim_name],
+            "template": [revision.template_id, revision.revision, asdict(revision.source)],
+            "placement": [workload.workspace_id, workload.customer],
+            "values": workload.values,
+            "components": workload.components,
+            "secretKeys": sorted(workload.secret_keys),
+            "credentialsVersion": credentials_version,
+            "renderVersion": render_version,
+        }
+    )

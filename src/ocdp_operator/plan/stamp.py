@@ -1,0 +1,198 @@
+"""Rendering -> Desired: marks, labels, credentials and retention put on the manifests after the build (design 2 and 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy
+from ocdp_operator.model.inventory import Entry, Inventory
+from ocdp_operator.model.kinds import CLAIM, CONFIG_MAP, DEPLOYMENT, JOB, SECRET, STATEFUL_SET, WORKLOAD
+from ocdp_operator.model.names import (
+    CLAIM_NAME,
+    CLAIM_UID,
+    CREDENTIALS_VERSION,
+    FIELD_MANAGER,
+    OWNER,
+    WORKSPACE,
+    credentials_name,
+)
+from ocdp_operator.model.objects import Manifest, Mark, ObjectRef
+from ocdp_operator.model.source import Rendering
+from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.model.workload import WorkloadSource, WorkloadSpec
+from ocdp_operator.plan.health import Health
+from ocdp_operator.plan.order import object_order
+from ocdp_operator.plan.references import secret_names
+
+_HASH: Final = "[2456789bcdfghkmt]{10}"
+"""kustomize's content hash: hexadecimal digits without those that could spell words (api/hasher)."""
+_WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What is to be applied, in this order, and what of it is to be recorded first."""
+
+    manifests: tuple[Manifest, ...]
+    inventory: Inventory
+    """An entry for each manifest, ``sent`` filled in, ``uid`` and ``applied`` empty."""
+
+
+def stamp(
+    rendering: Rendering,
+    workload: ResolvedWorkload,
+    *,
+    claim_uid: str,
+    secret_data: Mapping[str, str],
+    credentials_version: int,
+    content_named: frozenset[str],
+) -> Desired:
+    """The manifests as they are sent; the rendering is left as it is.
+
+    Args:
+        rendering: what kustomize gave back, which ``policy.check`` let through.
+        workload: whose it is.
+        claim_uid: for the mark and the label.
+        secret_data: the whole ``data`` of the credentials Secret, base64 as on the wire.
+        credentials_version: when it changes, the Secret is sent again and the pods that use it roll.
+        content_named: names of generated ConfigMaps as the base calls them, without prefix and hash.
+    """
+    stamped = []
+    for manifest in sorted(rendering.manifests, key=lambda m: object_order(m.ref)):
+        body = _with_identity(manifest.body, manifest.ref, workload, claim_uid)
+        if _is_credentials(manifest.ref, workload):
+            body = _with_credentials(body, secret_data, credentials_version)
+        if manifest.ref.kind in _WITH_PODS:
+            body = _with_pod_stamps(body, manifest.ref, workload, credentials_version)
+        if manifest.ref.kind == STATEFUL_SET.kind:
+            body = _with_retention(body, workload.deletion_policy)
+        stamped.append(replace(manifest, body=body))
+    generated = _generated_names(workload.claim_name, content_named)
+    return Desired(tuple(stamped), Inventory.of(_entry(manifest, generated) for manifest in stamped))
+
+
+def _entry(manifest: Manifest, generated: re.Pattern[str]) -> Entry:
+    return Entry(
+        ref=manifest.ref,
+        wave=manifest.ref.known_kind.wave,
+        sent=manifest.sent_digest,
+        content_named=manifest.ref.kind == CONFIG_MAP.kind
+        and generated.fullmatch(manifest.ref.name) is not None,
+    )
+
+
+def _generated_names(claim: str, content_named: frozenset[str]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in sorted(content_named)) or "(?!)"
+    return re.compile(f"{re.escape(claim)}-(?:{names})-{_HASH}")
+
+
+def _is_credentials(ref: ObjectRef, workload: ResolvedWorkload) -> bool:
+    return ref == ObjectRef(SECRET.group, SECRET.kind, credentials_name(workload.claim_name))
+
+
+def _edited(
+    body: Mapping[str, Any], path: tuple[str, ...], change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The body with the object at ``path`` changed; what is not on the way is shared, nothing is changed in place."""
+    head, *rest = path
+    old = body.get(head) or {}
+    return {**body, head: _edited(old, tuple(rest), change) if rest else dict(change(old))}
+
+
+def _with_credentials(
+    body: Mapping[str, Any], secret_data: Mapping[str, str], credentials_version: int
+) -> dict[str, Any]:
+    """The version is said here too: no digest holds a value, so it alone tells that other values must be sent."""
+    version = {CREDENTIALS_VERSION: str(credentials_version)}
+    filled = _edited(body, ("data",), lambda _: dict(secret_data))
+    return _edited(filled, ("metadata", "annotations"), lambda old: {**old, **version})
+
+
+def _with_identity(
+    body: Mapping[str, Any], ref: ObjectRef, workload: ResolvedWorkload, claim_uid: str
+) -> dict[str, Any]:
+    labels = {
+        CLAIM_UID: claim_uid,
+        CLAIM_NAME: workload.claim_name,
+        WORKSPACE: workload.workspace_id,
+        "app.kubernetes.io/managed-by": FIELD_MANAGER,
+    }
+    mark = Mark(claim_uid, workload.namespace, workload.claim_name, ref)
+    labelled = _edited(body, ("metadata", "labels"), lambda old: {**old, **labels})
+    return _edited(labelled, ("metadata", "annotations"), lambda old: {**old, OWNER: str(mark)})
+
+
+def _with_pod_stamps(
+    body: Mapping[str, Any], ref: ObjectRef, workload: ResolvedWorkload, credentials_version: int
+) -> dict[str, Any]:
+    """The claim's name, by which pods are found, and the credentials' version, by which they roll."""
+    name = {CLAIM_NAME: workload.claim_name}
+    stamped = _edited(body, ("spec", "template", "metadata", "labels"), lambda old: {**old, **name})
+    uses = secret_names(stamped["spec"]["template"].get("spec") or {})
+    # A Job's template cannot change, and a Job that has run has no use for a newer value.
+    if ref.kind == JOB.kind or credentials_name(workload.claim_name) not in uses:
+        return stamped
+    version = {CREDENTIALS_VERSION: str(credentials_version)}
+    return _edited(stamped, ("spec", "template", "metadata", "annotations"), lambda old: {**old, **version})
+
+
+def _with_retention(body: Mapping[str, Any], policy: DeletionPolicy) -> dict[str, Any]:
+    deleted = "Delete" if policy is DeletionPolicy.DELETE else "Retain"
+    retention = {"whenDeleted": deleted, "whenScaled": "Retain"}
+    return _edited(body, ("spec", "persistentVolumeClaimRetentionPolicy"), lambda _: retention)
+
+
+def workload_manifest(workload: ResolvedWorkload, *, claim_uid: str, input_digest: str) -> Manifest:
+    """The Workload of a claim: marked and labelled like every object of ours, and owned by the claim."""
+    revision, ref = workload.revision, ObjectRef(WORKLOAD.group, WORKLOAD.kind, workload.claim_name)
+    spec = WorkloadSpec(
+        claim=workload.claim_name,
+        template_id=revision.template_id,
+        template_revision=revision.revision,
+        workspace_id=workload.workspace_id,
+        source=WorkloadSource(
+            repository_url=revision.source.repository_url,
+            path=revision.source.path,
+            ref=revision.source.ref,
+            commit=revision.source.commit,
+        ),
+        components=workload.components,
+        input_digest=input_digest,
+    )
+    owner = {
+        "apiVersion": CLAIM.api_version,
+        "kind": CLAIM.kind,
+        "name": workload.claim_name,
+        "uid": claim_uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    body = {
+        "apiVersion": WORKLOAD.api_version,
+        "kind": WORKLOAD.kind,
+        "metadata": {
+            "name": workload.claim_name,
+            "namespace": workload.namespace,
+            "ownerReferences": [owner],
+        },
+        "spec": spec.to_wire(),
+    }
+    return Manifest(ref, _with_identity(body, ref, workload, claim_uid))
+
+
+def workload_status(status: ClaimStatus, health: Health | None, *, generation: int) -> dict[str, Any]:
+    """The Workload's status: the claim's Applied and Healthy conditions, and the health of each object.
+
+    ``generation`` is the Workload's own; transition times are those of the claim, so that both agree.
+    """
+    known = (status.condition_set.get(type_) for type_ in ("Applied", "Healthy"))
+    conditions = [
+        {"message": "", **condition.model_copy(update={"observed_generation": generation}).to_wire()}
+        for condition in known
+        if condition is not None
+    ]
+    objects = [item.to_wire() for item in health.objects] if health else []
+    return {"observedGeneration": generation, "conditions": conditions, "objects": objects}

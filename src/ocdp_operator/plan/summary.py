@@ -1,0 +1,207 @@
+"""Stage results -> the claim's status, by the kstatus rules (design 2, features 4.1).
+
+Ready speaks of ``metadata.generation``: True iff that generation is applied and healthy, whatever the catalog says now.
+Identical facts give an identical status, so that nothing is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ocdp_operator.errors import Reason, ReconcileError, Stage, Stalled
+from ocdp_operator.model.claim import (
+    ClaimStatus,
+    Endpoint,
+    HistoryItem,
+    PendingPrune,
+    SecretRef,
+    TemplateInForce,
+    WorkloadClaim,
+)
+from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
+from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.plan.health import Health, Verdict
+
+_HISTORY = 5
+_ORDER = ("Ready", "TemplateResolved", "Applied", "Healthy", "Reconciling", "Stalled", "Deleting")
+_ABNORMAL = frozenset({"Reconciling", "Stalled", "Deleting"})
+"""Present only while True."""
+_UNKNOWABLE = frozenset(
+    {
+        Reason.CATALOG_UNAVAILABLE,
+        Reason.GIT_OPERATION_FAILED,
+        Reason.AUTHENTICATION_FAILED,
+        Reason.CLUSTER_UNAVAILABLE,
+    }
+)
+"""Reasons under which nothing is known to be bad: the condition is Unknown, not False."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one reconcile found out. ``applied``: this generation's rendering is applied completely."""
+
+    workload: ResolvedWorkload | None = None
+    error: ReconcileError | None = None
+    applied: bool = False
+    applied_message: str = ""
+    health: Health | None = None
+    inventory: Inventory = field(default_factory=Inventory)
+    input_digest: str = ""
+    pending_prune: PendingPrune | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    credentials: SecretRef | None = None
+    credentials_version: int = 0
+
+
+def in_progress(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatus:
+    """The status that is recorded before the first write of an apply: the union inventory and ``Reconciling``."""
+    conditions = claim.status.condition_set.without("Stalled")
+    message = "Applying the objects of this generation."
+    for condition in (
+        _resolved(facts, claim.generation),
+        _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING, message, claim.generation),
+        _condition("Ready", Truth.UNKNOWN, Reason.PROGRESSING, message, claim.generation),
+    ):
+        conditions = conditions.put(condition, now=now)
+    return _with_facts(claim, facts, conditions, now).model_copy(update={"input_digest": "", "failure": None})
+
+
+def summarize(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatus:
+    """The status at the end of a reconcile, whether it succeeded or not."""
+    generation = claim.generation
+    ready = _ready(facts, generation)
+    wanted = [ready, _resolved(facts, generation), *_applied(claim, facts), *_healthy(claim, facts)]
+    if ready.status is not Truth.TRUE:
+        wanted.append(_abnormal(facts, ready))
+    conditions = claim.status.condition_set
+    for condition in wanted:
+        conditions = conditions.put(condition, now=now)
+    return _with_facts(claim, facts, conditions.without(*(_ABNORMAL - {c.type for c in wanted})), now)
+
+
+def _condition(type_: str, status: Truth, reason: Reason, message: str, generation: int) -> Condition:
+    return Condition(
+        type=type_, status=status, reason=reason, message=message, observed_generation=generation
+    )
+
+
+def _truth(error: ReconcileError) -> Truth:
+    return Truth.UNKNOWN if error.reason in _UNKNOWABLE else Truth.FALSE
+
+
+def _resolved(facts: Facts, generation: int) -> Condition:
+    error = facts.error
+    if error is not None and error.stage is Stage.TEMPLATE_RESOLVED:
+        return _condition("TemplateResolved", _truth(error), error.reason, error.message, generation)
+    if facts.workload is None:
+        message = "The template was not looked up."
+        return _condition("TemplateResolved", Truth.UNKNOWN, Reason.PROGRESSING, message, generation)
+    revision = facts.workload.revision
+    message = (
+        f"Revision {revision.revision} of {revision.template_id} at commit {revision.source.commit[:12]}."
+    )
+    return _condition("TemplateResolved", Truth.TRUE, Reason.RESOLVED, message, generation)
+
+
+def _applied(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
+    """While a new generation cannot be resolved, the condition of the generation that runs stands."""
+    error, generation = facts.error, claim.generation
+    if error is not None and error.stage is not Stage.TEMPLATE_RESOLVED:
+        yield _condition("Applied", _truth(error), error.reason, error.message, generation)
+    elif facts.applied:
+        reason = Reason.PRUNE_BLOCKED if facts.pending_prune else Reason.APPLY_SUCCEEDED
+        yield _condition("Applied", Truth.TRUE, reason, facts.applied_message, generation)
+
+
+def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
+    health = facts.health
+    if health is None:
+        return
+    truth = {Verdict.HEALTHY: Truth.TRUE, Verdict.FAILED: Truth.FALSE, Verdict.PROGRESSING: Truth.UNKNOWN}[
+        health.verdict
+    ]
+    known = claim.status.condition_set.get("Applied")
+    generation = claim.generation if facts.applied or known is None else known.observed_generation
+    yield _condition("Healthy", truth, health.reason, health.message, generation)
+
+
+def _ready(facts: Facts, generation: int) -> Condition:
+    error, health = facts.error, facts.health
+    if facts.applied and health is not None:
+        if health.verdict is Verdict.HEALTHY:
+            message = f"All {len(health.objects)} objects are applied and healthy."
+            return _condition("Ready", Truth.TRUE, Reason.AVAILABLE, message, generation)
+        truth = Truth.FALSE if health.verdict is Verdict.FAILED else Truth.UNKNOWN
+        reason = health.reason if health.verdict is Verdict.FAILED else Reason.PROGRESSING
+        return _condition("Ready", truth, reason, health.message, generation)
+    if error is not None:
+        return _condition("Ready", _truth(error), error.reason, error.message, generation)
+    return _condition(
+        "Ready", Truth.UNKNOWN, Reason.PROGRESSING, "Applying the objects of this generation.", generation
+    )
+
+
+def _abnormal(facts: Facts, ready: Condition) -> Condition:
+    """Stalled when no retry helps, else Reconciling; never both, and neither while Ready is True (kstatus)."""
+    error, generation = facts.error, ready.observed_generation
+    if isinstance(error, Stalled):
+        return _condition("Stalled", Truth.TRUE, error.reason, error.message, generation)
+    if error is not None:
+        return _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING_WITH_RETRY, error.message, generation)
+    return _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING, ready.message, generation)
+
+
+def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now: datetime) -> ClaimStatus:
+    old, workload = claim.status, facts.workload
+    in_force = old.template
+    if workload is not None and (facts.error is None or facts.error.stage is not Stage.TEMPLATE_RESOLVED):
+        revision = workload.revision
+        in_force = TemplateInForce(
+            revision=revision.revision,
+            commit=revision.source.commit,
+            pinned=claim.spec.template_revision,
+            available=workload.newer,
+        )
+    return ClaimStatus(
+        observed_generation=claim.generation,
+        conditions=tuple(sorted(conditions, key=lambda c: _ORDER.index(c.type))),
+        template=in_force,
+        deletion_policy=workload.deletion_policy if workload else old.deletion_policy,
+        inventory=tuple(facts.inventory.to_wire()),
+        input_digest=facts.input_digest,
+        pending_prune=facts.pending_prune,
+        endpoints=facts.endpoints,
+        url=facts.endpoints[0].url if facts.endpoints else "",
+        credentials_secret_ref=facts.credentials,
+        credentials_version=facts.credentials_version,
+        failure=Failure.of(facts.error) if facts.error else None,
+        history=_history(claim, facts, now),
+    )
+
+
+def _history(claim: WorkloadClaim, facts: Facts, now: datetime) -> tuple[HistoryItem, ...]:
+    """A new item for each input that was applied; it becomes healthy once and stays so."""
+    history, workload = claim.status.history, facts.workload
+    if not facts.applied or workload is None or not facts.input_digest:
+        return history
+    healthy = facts.health is not None and facts.health.verdict is Verdict.HEALTHY
+    if history and history[0].input_digest == facts.input_digest:
+        newest = history[0].model_copy(update={"healthy": history[0].healthy or healthy})
+        return (newest, *history[1:])
+    item = HistoryItem(
+        revision=workload.revision.revision,
+        commit=workload.revision.source.commit,
+        input_digest=facts.input_digest,
+        first_applied=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        healthy=healthy,
+    )
+    return (item, *history)[:_HISTORY]
+
+
+def with_error(facts: Facts, error: ReconcileError) -> Facts:
+    """The facts found until an error ended the reconcile."""
+    return replace(facts, error=error)

@@ -1,0 +1,164 @@
+"""A claim's values against the revision's schema: checked all at once, defaults filled in, secrets kept apart.
+
+Messages are built from the place and the rule, never from the value: jsonschema's own messages quote it. No reference
+ever leaves the schema (an empty registry), so that no schema can make the operator fetch anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from jsonschema.exceptions import ValidationError
+from referencing.exceptions import Unresolvable
+
+from ocdp_operator.errors import Actor, Reason, Stalled
+from ocdp_operator.model.names import MAX_VALUES_BYTES
+from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.plan.schema import TooDeep, compiled, filled
+from ocdp_operator.plan.wording import listed, shown
+
+MAX_DEPTH: Final = 50
+"""Levels of nesting in ``spec.values``."""
+
+_RULES: Final[Mapping[str, str]] = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "const": "must be {}",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be more than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "multipleOf": "must be a multiple of {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "pattern": "must match the pattern {}",
+    "minItems": "must have at least {} items",
+    "maxItems": "must have at most {} items",
+    "uniqueItems": "must not hold an item twice",
+    "contains": "lacks a required item",
+    "minProperties": "must have at least {} fields",
+    "maxProperties": "must have at most {} fields",
+    "required": "is required",
+    "additionalProperties": "is not a value of this template",
+    "unevaluatedProperties": "has fields that are no values of this template",
+    "propertyNames": "has a field whose name is not allowed",
+    "format": "must be of the format {}",
+    "dependentRequired": "lacks a field that another one requires",
+    "anyOf": "fits none of the allowed forms",
+    "oneOf": "must fit exactly one of the allowed forms",
+    "not": "has a form that is not allowed",
+    "x-ocdp": "is a secret, which may not be given in the claim",
+}
+_TEMPLATE_REMEDY: Final = "Publish a revision of the template with a correct schema and mappings."
+
+
+def check_size(values: Mapping[str, Any]) -> None:
+    """Raises Stalled(ValuesTooLarge) above 64 KiB of canonical JSON or 50 levels; asks nothing of the catalog."""
+    if _is_deeper(values, MAX_DEPTH):
+        raise Stalled(
+            Reason.VALUES_TOO_LARGE,
+            f"spec.values is nested more than {MAX_DEPTH} levels deep.",
+            value_path="/spec/values",
+            remedy=f"Nest spec.values at most {MAX_DEPTH} levels deep.",
+        )
+    try:
+        size = len(canonical_json(values))
+    except orjson.JSONEncodeError:
+        raise Stalled(
+            Reason.INVALID_VALUES,
+            "spec.values holds text or numbers that JSON cannot carry.",
+            value_path="/spec/values",
+        ) from None
+    if size > MAX_VALUES_BYTES:
+        raise Stalled(
+            Reason.VALUES_TOO_LARGE,
+            f"spec.values has {size} bytes of JSON; at most {MAX_VALUES_BYTES} are allowed.",
+            value_path="/spec/values",
+        )
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [
+            below
+            for item in level
+            if isinstance(item, Mapping | list)
+            for below in (item.values() if isinstance(item, Mapping) else item)
+        ]
+        if not level:
+            return False
+    return any(isinstance(item, Mapping | list) for item in level)
+
+
+def fill(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the schema's defaults; what was given is not changed in place.
+
+    Raises Stalled(InvalidValues) that names every violation and no value; the first decides ``value_path``. When it
+    is the schema that cannot be used, the platform must act.
+    """
+    try:
+        validator = compiled(canonical_json(schema))
+        complete = filled(values, schema)
+        violations = _complaints(validator.iter_errors(complete))
+    except (Unresolvable, TooDeep, RecursionError, re.error, ValueError, TypeError, ArithmeticError) as error:
+        raise template_fault(f"The schema of the template cannot be used ({type(error).__name__}).") from None
+    if violations:
+        raise Stalled(
+            Reason.INVALID_VALUES,
+            listed("spec.values does not fit the template", [f"{path} {why}" for path, why in violations]),
+            value_path=violations[0][0],
+        )
+    return complete
+
+
+def template_fault(message: str) -> Stalled:
+    """The error for a schema or a mapping that no value can satisfy: the platform must act, not the user."""
+    return Stalled(Reason.INVALID_VALUES, message, actor=Actor.PLATFORM, remedy=_TEMPLATE_REMEDY)
+
+
+def pointer(steps: Sequence[str | int]) -> str:
+    """The JSON pointer of a value in the claim: ``/spec/values/...`` (RFC 6901), fit for a message and for the status."""
+    escaped = (shown(str(step), 64).replace("~", "~0").replace("/", "~1") for step in steps)
+    return shown("/".join(("/spec/values", *escaped)), 512)
+
+
+def _complaints(errors: Any) -> list[tuple[str, str]]:
+    """Path and rule of each violation, each once, in the order of their paths."""
+    found = {(pointer(error.absolute_path), _rule(error)): None for error in errors}
+    return sorted(found)
+
+
+def _rule(error: ValidationError) -> str:
+    text = _RULES.get(str(error.validator), "is not allowed")
+    rule = error.validator_value
+    if isinstance(rule, list):
+        return text.format(shown(", ".join(_worded(item) for item in rule), 200))
+    return text.format(shown(_worded(rule), 200))
+
+
+def _worded(rule: Any) -> str:
+    return rule if isinstance(rule, str) else canonical_json(rule).decode()
+
+
+def roots_of(workload: ResolvedWorkload) -> Mapping[str, Mapping[str, Any]]:
+    """What a mapping's ``from`` may start at: ``values``, ``workspace`` and ``claim``."""
+    return {
+        "values": workload.values,
+        "workspace": {"id": workload.workspace_id, "customer": workload.customer},
+        "claim": {"name": workload.claim_name, "namespace": workload.namespace},
+    }
+
+
+def look_up(path: str, roots: Mapping[str, Mapping[str, Any]]) -> Any:
+    """What ``values.a.b``, ``workspace.x`` or ``claim.x`` names; None where nothing is."""
+    found: Any = roots
+    for step in path.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(step)
+    return found

@@ -1,0 +1,107 @@
+"""Apply: one request for each object, as the object of one UID; never over somebody else's (design 4.3, 4.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.model.inventory import Entry
+from ocdp_operator.model.names import ADOPT
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.reconcile.run import Run
+
+_STOPS_ALL = frozenset({Reason.CLUSTER_UNAVAILABLE, Reason.NAMESPACE_TERMINATING})
+"""Refusals that the next object would meet too."""
+
+
+async def apply_all(
+    run: Run, manifests: Sequence[Manifest], drifted: Collection[ObjectRef]
+) -> tuple[str, ...]:
+    """Applies what must be sent, in order, and remembers each answer; returns one line for each object written.
+
+    Goes on past an object that is refused, so that one bad object hides no other; then raises the first refusal.
+    """
+    changes: list[str] = []
+    refused: list[ReconcileError] = []
+    for manifest in manifests:
+        entry = run.facts.inventory.entries[manifest.ref]
+        if entry.uid and entry.sent == manifest.sent_digest and manifest.ref not in drifted:
+            continue
+        try:
+            observed = await _apply_one(run, manifest, entry)
+        except ReconcileError as error:
+            refused.append(error)
+            if error.reason in _STOPS_ALL:
+                break
+            continue
+        changes.append(f"{manifest.ref} {'configured' if observed.uid == entry.uid else 'created'}")
+        _remember(run, entry, manifest, observed)
+    if refused:
+        raise _worst(refused)
+    return tuple(changes)
+
+
+def _remember(run: Run, entry: Entry, manifest: Manifest, observed: Observed) -> None:
+    run.ports.observations.record(observed)
+    applied = replace(entry, uid=observed.uid, sent=manifest.sent_digest, applied=observed.applied_digest)
+    run.remember(run.facts.inventory.put(applied))
+
+
+def _worst(refused: list[ReconcileError]) -> ReconcileError:
+    """What nobody can wait out comes first: it is what somebody must act on."""
+    stalled = [error for error in refused if isinstance(error, Stalled)]
+    return (stalled or refused)[0]
+
+
+async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
+    cluster, observed = run.ports.cluster, None
+    if entry.uid:
+        try:
+            observed = await cluster.apply(run.namespace, manifest, uid=entry.uid)
+        except Conflict:
+            observed = None  # gone, or another object by now: as if none were recorded
+    if observed is None:
+        try:
+            observed = await cluster.apply(run.namespace, manifest, uid="")
+        except Conflict:
+            observed = await _apply_to_existing(run, manifest)
+    if observed.before_first_apply or observed.foreign_parts:
+        observed = await cluster.disown(run.namespace, observed)
+    return observed
+
+
+async def _apply_to_existing(run: Run, manifest: Manifest) -> Observed:
+    live = await run.ports.cluster.get(run.namespace, manifest.ref)
+    if live is None:
+        raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} came and went while it was applied.")
+    check_owner(run, live)
+    try:
+        return await run.ports.cluster.apply(run.namespace, manifest, uid=live.uid)
+    except Conflict:
+        raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} was replaced while it was applied.") from None
+
+
+def check_owner(run: Run, live: Observed) -> None:
+    """Returns when the object is ours, or when the claim's ``adopt`` annotation names its former owner.
+
+    A former claim of the same namespace and name cannot exist any more, for this claim has its name. Any other object
+    is refused with OwnershipConflict, and stays as it is.
+    """
+    mark, key = live.mark, run.claim.key
+    if mark == run.mark(live.ref):
+        return
+    if mark is None or mark.ref != live.ref:
+        raise Stalled(Reason.OWNERSHIP_CONFLICT, f"{live.ref} exists already and was not made by a claim.")
+    if (mark.namespace, mark.claim) != (key.namespace, key.name):
+        raise Stalled(
+            Reason.OWNERSHIP_CONFLICT,
+            f"{live.ref} exists already and belongs to the claim {mark.namespace}/{mark.claim}.",
+        )
+    if run.claim.annotations.get(ADOPT) == mark.claim_uid:
+        return
+    raise Stalled(
+        Reason.OWNERSHIP_CONFLICT,
+        f"{live.ref} was kept from an earlier claim of this name.",
+        remedy=f"To take it over: kubectl annotate workloadclaim -n {key.namespace} {key.name} {ADOPT}={mark.claim_uid}",
+    )

@@ -1,0 +1,45 @@
+"""The claims as last seen: what kopf's events and our own writes told, and nothing older."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
+
+
+class ClaimStore:
+    """The newest known version of every claim."""
+
+    def __init__(self) -> None:
+        self._claims: dict[ClaimKey, WorkloadClaim] = {}
+        self.listed = False
+        """Whether all claims were listed since the start; before that, absence means nothing."""
+
+    def put(self, claim: WorkloadClaim) -> bool:
+        """Takes in a claim; False when something as new was known, such as the echo of our own write.
+
+        Versions of one object compare as integers (KEP-5504). A new UID under the same name is always newer.
+        """
+        known = self._claims.get(claim.key)
+        if known and known.uid == claim.uid and int(known.resource_version) >= int(claim.resource_version):
+            return False
+        self._claims[claim.key] = claim
+        return True
+
+    def remove(self, key: ClaimKey, uid: str) -> bool:
+        """Forgets the claim of this UID; False when another one has its name by now."""
+        known = self._claims.get(key)
+        if known is None or known.uid != uid:
+            return False
+        del self._claims[key]
+        return True
+
+    def get(self, key: ClaimKey) -> WorkloadClaim | None:
+        """The claim as last seen."""
+        return self._claims.get(key)
+
+    def __iter__(self) -> Iterator[ClaimKey]:
+        return iter(tuple(self._claims))
+
+    def __len__(self) -> int:
+        return len(self._claims)

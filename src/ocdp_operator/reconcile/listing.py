@@ -1,0 +1,83 @@
+"""A complete look at all claims: before anything is judged, and again now and then, whatever the watches said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import structlog
+
+from ocdp_operator.errors import ReconcileError
+from ocdp_operator.model.claim import WorkloadClaim
+from ocdp_operator.reconcile.claims import ClaimStore
+from ocdp_operator.reconcile.queue import ClaimQueue
+
+_log = structlog.get_logger(__name__)
+_RETRY = 2.0
+
+
+class Listing:
+    """Fills the claim store at the start, and finds what a watch that silently stalled has missed.
+
+    A claim that is new or newer goes on the queue; one that vanished is forgotten. A claim that is as it was is not woken:
+    its own place on the queue does that.
+    """
+
+    def __init__(
+        self,
+        claims: ClaimStore,
+        queue: ClaimQueue,
+        list_claims: Callable[[], Awaitable[tuple[WorkloadClaim, ...]]],
+    ) -> None:
+        self._claims = claims
+        self._queue = queue
+        self._list_claims = list_claims
+
+    async def run(self, every: float, random: Random) -> None:
+        """Lists at once and then about every ``every`` seconds, for ever; soon again after a failure."""
+        while True:
+            listed = await self._list()
+            await asyncio.sleep(every * random.uniform(0.8, 1.2) if listed else _RETRY)
+
+    async def _list(self) -> bool:
+        known = set(self._claims)
+        try:
+            claims = await self._list_claims()
+        except ReconcileError as error:
+            _log.warning("claims not listed", code=error.reason, error=error.message)
+            return False
+        for claim in claims:
+            if self._claims.put(claim):
+                self._queue.add(claim.key)
+        for key in known - {claim.key for claim in claims}:
+            gone = self._claims.get(key)
+            if gone is not None and self._claims.remove(key, gone.uid):
+                self._queue.add(key)
+        self._claims.listed = True
+        return True
+
+
+class CatalogWatch:
+    """Notices within one poll that the catalog changed, by its counter alone (design 3)."""
+
+    def __init__(self, claims: ClaimStore, queue: ClaimQueue, counter: Callable[[], Awaitable[int]]) -> None:
+        self._claims = claims
+        self._queue = queue
+        self._counter = counter
+        self._seen: int | None = None
+
+    async def run(self, every: float, random: Random) -> None:
+        """Reads the counter about every ``every`` seconds; a change puts every claim on the queue, spread out."""
+        while True:
+            try:
+                counter = await self._counter()
+            except ReconcileError:
+                counter = self._seen if self._seen is not None else -1
+            if self._seen is not None and counter != self._seen:
+                keys = list(self._claims)
+                spread = min(every, 0.05 * len(keys))
+                for key in keys:
+                    self._queue.add(key, random.uniform(0, spread))
+            self._seen = counter
+            await asyncio.sleep(every * random.uniform(0.8, 1.2))

@@ -1,0 +1,58 @@
+"""Claims that wait for a dependency are parked on it: one probe for each dependency, not one for each claim (design 4.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from random import Random
+
+from ocdp_operator.errors import CATALOG, Dependency, ReconcileError
+from ocdp_operator.model.claim import ClaimKey
+from ocdp_operator.reconcile.ports import Catalog, Sources
+from ocdp_operator.reconcile.queue import ClaimQueue
+
+_SPREAD = 20.0
+"""Seconds over which a great many woken claims are spread."""
+_PER_CLAIM = 0.05
+
+
+class Parking:
+    """Keeps parked claims and wakes them when their dependency answers."""
+
+    def __init__(self, queue: ClaimQueue, catalog: Catalog, sources: Sources, random: Random) -> None:
+        self._queue = queue
+        self._catalog = catalog
+        self._sources = sources
+        self._random = random
+        self._parked: defaultdict[Dependency, set[ClaimKey]] = defaultdict(set)
+
+    def park(self, key: ClaimKey, dependency: Dependency) -> None:
+        """The claim waits for this dependency and no other."""
+        self.leave(key)
+        self._parked[dependency].add(key)
+
+    def leave(self, key: ClaimKey) -> None:
+        """The claim waits for nothing."""
+        for dependency in [d for d, keys in self._parked.items() if key in keys]:
+            self._parked[dependency].discard(key)
+            if not self._parked[dependency]:
+                del self._parked[dependency]
+
+    async def run(self, every: float) -> None:
+        """Probes each dependency that somebody waits for about every ``every`` seconds, for ever."""
+        while True:
+            await asyncio.sleep(every * self._random.uniform(0.7, 1.3))
+            await asyncio.gather(*(self._probe(dependency) for dependency in list(self._parked)))
+
+    async def _probe(self, dependency: Dependency) -> None:
+        try:
+            if dependency == CATALOG:
+                await self._catalog.counter()
+            else:
+                await self._sources.probe(dependency.name)
+        except ReconcileError:
+            return
+        woken = self._parked.pop(dependency, set())
+        spread = min(_SPREAD, _PER_CLAIM * len(woken))
+        for key in sorted(woken):
+            self._queue.add(key, self._random.uniform(0, spread))

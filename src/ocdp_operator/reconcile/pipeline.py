@@ -1,0 +1,264 @@
+"""One reconcile, top to bottom: create, update, drift, catalog change and resync take the same path (design 4.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ocdp_operator.errors import Dependency, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.model.inventory import Entry, Inventory
+from ocdp_operator.model.kinds import SECRET, STATEFUL_SET, WORKLOAD
+from ocdp_operator.model.kustomization import generated_config_maps
+from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.source import Artifact
+from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.plan import policy
+from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
+from ocdp_operator.plan.endpoints import endpoints
+from ocdp_operator.plan.health import Verdict, assess
+from ocdp_operator.plan.overlay import build_overlay
+from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
+from ocdp_operator.plan.references import live_references
+from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
+from ocdp_operator.plan.stamp import Desired, stamp, workload_manifest
+from ocdp_operator.reconcile.applying import apply_all
+from ocdp_operator.reconcile.credentials import provide_credentials
+from ocdp_operator.reconcile.removing import Removal, remove
+from ocdp_operator.reconcile.run import RENDER_VERSION, Run
+
+_FETCH_PATIENCE = 5.0
+"""Seconds that a worker waits for a fetch. The fetch goes on; the claim comes back for it, and the worker is free."""
+
+
+async def apply_claim(run: Run) -> None:
+    """Makes the world agree with the claim; what was found out is in ``run.facts``, also when this raises.
+
+    An error never shrinks the desired set: what runs goes on, and its health is still observed.
+    """
+    try:
+        workload = await _resolve(run)
+        await _hold(run, workload)
+        drifts = await _find_drifts(run)
+        wanted = _input(workload, run.facts.inventory, run.facts.credentials_version)
+        if run.facts.input_digest != wanted or drifts:
+            await _render_and_apply(run, workload, drifts)
+        else:
+            run.found(applied=True, applied_message=_applied_message(run.facts.inventory, workload))
+        await _prune(run, applied=True)
+    except ReconcileError:
+        await _prune(run, applied=False)
+        raise
+    finally:
+        _observe(run)
+
+
+async def _resolve(run: Run) -> ResolvedWorkload:
+    succeeded_before = bool(run.claim.status.history)
+    answer = await run.ports.catalog.ask(question(run.claim, run.rules.cluster_id))
+    workload = resolve(run.claim, answer, succeeded_before=succeeded_before)
+    run.found(workload=workload)
+    return workload
+
+
+async def _hold(run: Run, workload: ResolvedWorkload) -> None:
+    """Puts our finalizer on the claim, and the revision in force beside it, before anything else is written."""
+    claim, revision = run.claim, workload.revision
+    in_force = f"{revision.revision}@{revision.source.commit}"
+    if claim.has_finalizer and claim.annotations.get(IN_FORCE) == in_force:
+        return
+    finalizers = claim.finalizers if claim.has_finalizer else (*claim.finalizers, FINALIZER)
+    await run.write_metadata(finalizers, {IN_FORCE: in_force})
+
+
+def _input(workload: ResolvedWorkload, inventory: Inventory, credentials_version: int) -> str:
+    """The input digest. Of the policies only StatefulSets hold one: their volumes' retention (design 2)."""
+    digest = input_digest(workload, credentials_version=credentials_version, render_version=RENDER_VERSION)
+    has_stateful_set = any(entry.ref.kind == STATEFUL_SET.kind for entry in inventory.desired)
+    return f"{digest}-{workload.deletion_policy}" if has_stateful_set else digest
+
+
+async def _find_drifts(run: Run) -> tuple[Drift, ...]:
+    """Drift from what the watches saw; "gone" is confirmed by one GET, since a watch may lag behind."""
+    seen = run.ports.observations.of_claim(run.claim.uid)
+    drifts = []
+    for entry in run.facts.inventory.desired:
+        is_secret = entry.ref.kind == SECRET.kind
+        if not entry.uid or (is_secret and not run.thorough):
+            continue
+        live = await run.ports.cluster.get(run.namespace, entry.ref) if is_secret else seen.get(entry.ref)
+        drift = find_drift(entry, live, claim_uid=run.claim.uid)
+        if drift is not None and drift.kind is DriftKind.GONE and not is_secret:
+            live = await run.ports.cluster.get(run.namespace, entry.ref)
+            if live is not None:
+                run.ports.observations.record(live)
+            drift = find_drift(entry, live, claim_uid=run.claim.uid)
+        if drift is not None:
+            drifts.append(drift)
+    return tuple(drifts)
+
+
+async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[Drift, ...]) -> None:
+    await _check_namespace(run)
+    artifact = await _fetch(run, workload)
+    rendering = await run.ports.renderer.render(artifact, build_overlay(workload, artifact.files))
+    policy.check(rendering, workload, run.rules.limits)
+    credentials = await provide_credentials(run, workload)
+    desired = stamp(
+        rendering,
+        workload,
+        claim_uid=run.claim.uid,
+        secret_data=credentials.data,
+        credentials_version=credentials.version,
+        content_named=generated_config_maps(artifact.files),
+    )
+    digest = input_digest(workload, credentials_version=credentials.version, render_version=RENDER_VERSION)
+    desired = _with_workload(
+        desired, workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
+    )
+    await _record(run, desired, credentials.version)
+    changes = await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
+    run.found(
+        applied=True,
+        applied_message=_applied_message(run.facts.inventory, workload),
+        input_digest=_input(workload, run.facts.inventory, credentials.version),
+    )
+    _tell_changes(run, workload, changes, drifts)
+
+
+def _with_workload(desired: Desired, workload: Manifest) -> Desired:
+    """The Workload comes last: it is a projection of objects that are there."""
+    entry = Entry(workload.ref, wave=WORKLOAD.wave, sent=workload.sent_digest)
+    return Desired((*desired.manifests, workload), desired.inventory.put(entry))
+
+
+async def _check_namespace(run: Run) -> None:
+    """The catalog's row is the authority; the namespace's label repeats it, and a difference stops everything."""
+    namespace = await run.ports.cluster.namespace(run.namespace)
+    if namespace is None or namespace.terminating:
+        raise Waiting(Reason.NAMESPACE_TERMINATING, f"The namespace {run.namespace} is being deleted.")
+    check_namespace(run.claim, namespace.labels)
+
+
+async def _fetch(run: Run, workload: ResolvedWorkload) -> Artifact:
+    source = workload.revision.source
+    try:
+        async with asyncio.timeout(_FETCH_PATIENCE):
+            return await run.ports.sources.fetch(source, workload.components)
+    except TimeoutError:
+        raise Waiting(
+            Reason.GIT_OPERATION_FAILED,
+            f"{source.repository_url} is still being fetched.",
+            dependency=Dependency("source", source.repository_url),
+        ) from None
+
+
+async def _record(run: Run, desired: Desired, credentials_version: int) -> None:
+    """Remembers the union of old and new before the first write; entries that were never created are dropped."""
+    inventory = run.facts.inventory
+    for entry in inventory:
+        if not entry.uid and entry.ref not in desired.inventory:
+            live = await run.ports.cluster.get(run.namespace, entry.ref)
+            if live is None or live.mark != run.mark(entry.ref):
+                inventory = inventory.without([entry.ref])
+            else:
+                inventory = inventory.put(replace(entry, uid=live.uid))
+    union = inventory.union(desired.inventory)
+    if len(union) > MAX_INVENTORY:
+        message = f"{len(union)} objects would be on record, of at most {MAX_INVENTORY}: prune what is left of earlier ones."
+        raise Stalled(Reason.POLICY_DENIED, message)
+    on_record = run.facts.applied and union.to_wire() == run.facts.inventory.to_wire()
+    run.found(inventory=union, credentials_version=credentials_version)
+    if not on_record or run.claim.status.credentials_version != credentials_version:
+        await run.record()
+
+
+async def _prune(run: Run, *, applied: bool) -> None:
+    """Prunes what is no longer desired: all of it after a complete apply, else content-named objects alone."""
+    if not run.facts.inventory.undesired:
+        run.found(pending_prune=None)
+        return
+    await _drop_gone(run)
+    plan = _plan_prune(run, applied=applied)
+    failed = await _delete(run, plan)
+    if not applied:
+        return
+    if plan.blocked is not None:
+        message = f"Not pruned: {plan.blocked.reason}"
+        if plan.blocked != run.facts.pending_prune:
+            run.tell(Reason.PRUNE_BLOCKED, message, warning=True)
+        run.found(applied_message=message)
+    run.found(pending_prune=plan.blocked)
+    if failed:
+        raise Waiting(Reason.PRUNE_FAILED, f"Could not prune {'; '.join(failed)}")
+
+
+async def _drop_gone(run: Run) -> None:
+    """Entries whose object went by itself, or by somebody's hand, wait for nothing: a look confirms it."""
+    seen = run.ports.observations.of_claim(run.claim.uid)
+    for entry in run.facts.inventory.undesired:
+        if entry.ref not in seen and await run.ports.cluster.get(run.namespace, entry.ref) is None:
+            run.remember(run.facts.inventory.without([entry.ref]))
+
+
+def _plan_prune(run: Run, *, applied: bool) -> PrunePlan:
+    observations = run.ports.observations
+    live = observations.of_claim(run.claim.uid)
+    health = assess(run.facts.inventory, live)
+    users = (*observations.pods_of_claim(run.claim.key), *live.values())
+    return plan_prune(
+        run.facts.inventory,
+        applied_ok=applied,
+        healthy=applied and health.verdict is Verdict.HEALTHY,
+        live_references=live_references(users),
+    )
+
+
+async def _delete(run: Run, plan: PrunePlan) -> list[str]:
+    """Deletes what the plan lets go; returns what the API server refused."""
+    pruned, failed = [], []
+    for entry in plan.delete:
+        try:
+            removal, _ = await remove(run, entry)
+        except ReconcileError as error:
+            failed.append(f"{entry.ref}: {error.message}")
+            continue
+        if removal is Removal.LEAVING:
+            continue  # it stays on record until it is gone
+        run.remember(run.facts.inventory.without([entry.ref]))
+        if removal is Removal.NOT_OURS:
+            message = f"{entry.ref} does not carry this claim's mark: left as it is, and no longer on record."
+            run.tell(Reason.OWNERSHIP_CONFLICT, message, warning=True)
+        elif not entry.content_named:
+            pruned.append(str(entry.ref))
+    if pruned:
+        run.tell(Reason.PRUNED, f"Pruned {', '.join(sorted(pruned))}.")
+    return failed
+
+
+def _observe(run: Run) -> None:
+    """Health and endpoints of what is on record, from what the watches and our own writes saw last."""
+    inventory = run.facts.inventory
+    if not any(entry.uid for entry in inventory.desired):
+        return
+    live: Mapping[ObjectRef, Observed] = run.ports.observations.of_claim(run.claim.uid)
+    health = assess(inventory, live)
+    if health.verdict is Verdict.HEALTHY and run.facts.applied:
+        run.remember(mark_healthy(inventory))
+    run.found(health=health, endpoints=endpoints(live.values(), run.namespace))
+
+
+def _applied_message(inventory: Inventory, workload: ResolvedWorkload) -> str:
+    revision = workload.revision
+    count = sum(entry.ref.kind != WORKLOAD.kind for entry in inventory.desired)
+    return f"{count} objects of revision {revision.revision} at commit {revision.source.commit[:12]}."
+
+
+def _tell_changes(
+    run: Run, workload: ResolvedWorkload, changes: tuple[str, ...], drifts: tuple[Drift, ...]
+) -> None:
+    if drifts:
+        run.tell(Reason.DRIFT_CORRECTED, f"Corrected: {'; '.join(drift.message for drift in drifts)}")
+    if changes and not drifts:
+        run.tell(Reason.APPLY_SUCCEEDED, f"Revision {workload.revision.revision}: {', '.join(changes)}.")

@@ -1,0 +1,257 @@
+"""Takes keys from the queue, runs the pipeline, turns errors into conditions, and decides when to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+
+import structlog
+
+from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
+from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
+from ocdp_operator.model.kinds import POD, WORKLOAD
+from ocdp_operator.model.objects import ObjectRef
+from ocdp_operator.plan.health import Verdict
+from ocdp_operator.plan.stamp import workload_status
+from ocdp_operator.plan.summary import summarize, with_error
+from ocdp_operator.reconcile.claims import ClaimStore
+from ocdp_operator.reconcile.parking import Parking
+from ocdp_operator.reconcile.pipeline import apply_claim
+from ocdp_operator.reconcile.ports import Ports
+from ocdp_operator.reconcile.queue import ClaimQueue
+from ocdp_operator.reconcile.release import release_claim
+from ocdp_operator.reconcile.run import Rules, Run
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_RETRY, _LAST_RETRY = 1.0, 300.0
+_UNLISTED = 0.2
+"""Seconds until a claim is looked at again whose kinds were not all listed yet."""
+_LEAVING = 1.0
+"""Seconds between looks at objects that leave; a watch wakes the claim earlier."""
+_PROGRESS = 20.0
+"""Seconds between looks at a workload that becomes healthy; a watch wakes the claim earlier."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of a claim between reconciles; losing it costs a look, never a write."""
+
+    attempts: int = 0
+    thorough_at: float = float("-inf")
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """One reconcile for create, update, restart, drift, catalog change and resync."""
+
+    ports: Ports
+    rules: Rules
+    claims: ClaimStore
+    queue: ClaimQueue
+    parking: Parking
+    clock: Callable[[], float]
+    """Seconds, monotonic."""
+    now: Callable[[], datetime]
+    generate: Callable[[int], str]
+    random: Random
+    resync_seconds: float = 600.0
+    _memories: dict[ClaimKey, _Memory] = field(default_factory=dict)
+
+    async def work(self) -> None:
+        """Reconciles one claim after another, for ever."""
+        while True:
+            key = await self.queue.take()
+            try:
+                await self.reconcile(key)
+            finally:
+                self.queue.done(key)
+
+    async def reconcile(self, key: ClaimKey) -> None:
+        """Brings one claim forward and puts it back on the queue for when it must be looked at again."""
+        claim = self.claims.get(key)
+        if claim is None:
+            self._forget(key)
+            return
+        if not self._may_judge(claim):
+            self.queue.add(key, _UNLISTED)
+            return
+        memory = self._memories.setdefault(key, _Memory())
+        self.parking.leave(key)
+        try:
+            delay = await (self._release(claim, memory) if claim.deleting else self._apply(claim, memory))
+        except Conflict:
+            await self._read_again(claim)
+            delay = self._backoff(memory, first=0.1)
+        except ReconcileError as error:  # the status itself could not be written
+            _log.warning("status not written", claim=str(key), code=error.reason, error=error.message)
+            delay = self._backoff(memory)
+        except Exception:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
+            _log.exception("reconcile failed", claim=str(key), code=Reason.INTERNAL_ERROR)
+            delay = self._backoff(memory, first=5.0)
+        if key in self._memories:
+            self.queue.add(key, delay)
+
+    async def _apply(self, claim: WorkloadClaim, memory: _Memory) -> float:
+        run = self._run(claim, memory)
+        error = await self._attempt(run)
+        if error is not None:
+            run.facts = with_error(run.facts, error)
+        before = claim.status
+        await run.write_status(summarize(run.claim, run.facts, self.now()))
+        await self._tell(run, before)
+        await self._write_workload_status(run)
+        if run.thorough and error is None:
+            memory.thorough_at = self.clock()
+        _log.info(
+            "reconciled",
+            claim=str(claim.key),
+            generation=run.claim.generation,
+            revision=run.facts.workload.revision.revision if run.facts.workload else None,
+            ready=run.claim.status.condition_set.is_true("Ready"),
+            code=error.reason if error else None,
+        )
+        return self._next(run, error, memory)
+
+    async def _attempt(self, run: Run) -> ReconcileError | None:
+        try:
+            await apply_claim(run)
+        except ReconcileError as error:
+            return error
+        except Conflict:
+            raise
+        except Exception:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
+            _log.exception("reconcile failed", claim=str(run.claim.key), code=Reason.INTERNAL_ERROR)
+            return Waiting(Reason.INTERNAL_ERROR, "The operator met a fault of its own; it will try again.")
+        return None
+
+    async def _release(self, claim: WorkloadClaim, memory: _Memory) -> float:
+        if not claim.has_finalizer:
+            return self.resync_seconds
+        run = self._run(claim, memory)
+        try:
+            released = await release_claim(run)
+        except ReconcileError as error:
+            await self._write_deleting(run, error)
+            return self._backoff(memory)
+        await self._emit(run)
+        if released:
+            _log.info("released", claim=str(claim.key))
+            return self.resync_seconds
+        return _LEAVING
+
+    async def _write_deleting(self, run: Run, error: ReconcileError) -> None:
+        conditions = run.claim.status.condition_set.without("Reconciling", "Stalled")
+        for type_, status, reason in (
+            ("Ready", Truth.FALSE, Reason.DELETING),
+            ("Deleting", Truth.TRUE, error.reason),
+        ):
+            generation = run.claim.generation
+            condition = Condition(
+                type=type_,
+                status=status,
+                reason=reason,
+                message=error.message,
+                observed_generation=generation,
+            )
+            conditions = conditions.put(condition, now=self.now())
+        changes = {"conditions": tuple(conditions), "failure": Failure.of(error)}
+        await run.write_status(run.claim.status.model_copy(update=changes))
+
+    async def _tell(self, run: Run, before: ClaimStatus) -> None:
+        """Adds the transitions between two statuses to what the pipeline had to tell, and posts all of it."""
+        old, new = before.condition_set, run.claim.status.condition_set
+        failure = run.facts.error
+        news = failure is not None and (before.failure is None or before.failure.code != failure.reason)
+        if failure is not None and news and not (isinstance(failure, Waiting) and failure.dependency):
+            run.tell(failure.reason, f"{failure.message} {failure.remedy}", warning=True)
+        health = new.get("Healthy")
+        if health is not None and _flipped(old, health):
+            if health.status is Truth.TRUE:
+                run.tell(Reason.HEALTH_CHECK_SUCCEEDED, health.message)
+            elif health.status is Truth.FALSE:
+                run.tell(health.reason, health.message, warning=True)
+        await self._emit(run)
+
+    async def _emit(self, run: Run) -> None:
+        for event in run.events:
+            await self.ports.cluster.emit(event)
+        run.events.clear()
+
+    async def _write_workload_status(self, run: Run) -> None:
+        """The projection's status follows verdicts, not every step on the way: one write for a claim that gets well."""
+        health = run.facts.health
+        ref = ObjectRef(WORKLOAD.group, WORKLOAD.kind, run.claim.key.name)
+        entry = run.facts.inventory.get(ref)
+        if health is None or entry is None or not entry.uid or health.verdict is Verdict.PROGRESSING:
+            return
+        live = self.ports.observations.of_claim(run.claim.uid).get(ref)
+        known = live.body.get("status", {}) if live is not None else {}
+        status = workload_status(run.claim.status, health, generation=live.generation if live else 1)
+        if status != known:
+            await self.ports.cluster.apply_status(run.namespace, ref, status)
+
+    def _next(self, run: Run, error: ReconcileError | None, memory: _Memory) -> float:
+        if error is None:
+            memory.attempts = 0
+            if run.facts.inventory.undesired and run.facts.pending_prune is None:
+                return _LEAVING
+            if run.facts.health is not None and run.facts.health.verdict is Verdict.PROGRESSING:
+                return self._jittered(min(_PROGRESS, self.resync_seconds))
+            return self._jittered(self.resync_seconds)
+        if isinstance(error, Waiting) and error.dependency is not None:
+            self.parking.park(run.claim.key, error.dependency)
+            return self._jittered(self.resync_seconds)
+        if isinstance(error, Stalled):
+            memory.attempts = 0
+            return self._jittered(self.resync_seconds)
+        return self._backoff(memory)
+
+    def _run(self, claim: WorkloadClaim, memory: _Memory) -> Run:
+        return Run(
+            claim=claim,
+            ports=self.ports,
+            rules=self.rules,
+            store=self.claims,
+            now=self.now,
+            generate=self.generate,
+            thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
+        )
+
+    def _may_judge(self, claim: WorkloadClaim) -> bool:
+        """Absence means something only once the claims, the Pods and every kind in the inventory are listed (design 5)."""
+        if not self.claims.listed:
+            return False
+        kinds = {POD, *(entry.ref.known_kind for entry in claim.status.recorded)}
+        return all(self.ports.observations.is_listed(kind) for kind in kinds)
+
+    async def _read_again(self, claim: WorkloadClaim) -> None:
+        try:
+            fresh = await self.ports.cluster.get_claim(claim.key)
+        except ReconcileError:
+            return  # the retry meets the same version, conflicts again and reads again
+        if fresh is not None:
+            self.claims.put(fresh)
+        elif self.claims.remove(claim.key, claim.uid):
+            self._forget(claim.key)
+
+    def _forget(self, key: ClaimKey) -> None:
+        self._memories.pop(key, None)
+        self.parking.leave(key)
+        self.queue.forget(key)
+
+    def _backoff(self, memory: _Memory, first: float = _FIRST_RETRY) -> float:
+        delay = min(_LAST_RETRY, first * 2 ** min(memory.attempts, 16))
+        memory.attempts += 1
+        return self._jittered(delay)
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * self.random.uniform(0.8, 1.2)
+
+
+def _flipped(old: Conditions, new: Condition) -> bool:
+    known = old.get(new.type)
+    return known is None or known.status is not new.status

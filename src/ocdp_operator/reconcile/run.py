@@ -1,0 +1,112 @@
+"""One reconcile of one claim: the claim as it is by now, what was found so far, and what will be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ocdp_operator.errors import Reason, Stage
+from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
+from ocdp_operator.model.conditions import Truth
+from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.model.objects import Mark, ObjectRef
+from ocdp_operator.plan.policy import Limits
+from ocdp_operator.plan.summary import Facts, in_progress
+from ocdp_operator.reconcile.claims import ClaimStore
+from ocdp_operator.reconcile.ports import Ports
+
+RENDER_VERSION = "1"
+"""Raise it when the same inputs must be rendered anew: it is part of every input digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the cluster operator decided for all claims."""
+
+    cluster_id: str
+    limits: Limits
+
+
+@dataclass(slots=True)
+class Run:
+    """The one mutable thing in a reconcile. The pipeline moves ``claim`` and ``facts`` forward, never back."""
+
+    claim: WorkloadClaim
+    ports: Ports
+    rules: Rules
+    store: ClaimStore
+    now: Callable[[], datetime]
+    generate: Callable[[int], str]
+    """A random printable string of this length, fit for a password."""
+    thorough: bool = False
+    """Also look at what no watch shows: the credentials Secret."""
+    facts: Facts = field(default_factory=Facts)
+    events: list[ClaimEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        status = self.claim.status
+        self.facts = Facts(
+            applied=self._stands_applied(),
+            applied_message=applied.message if (applied := status.condition_set.get("Applied")) else "",
+            inventory=status.recorded,
+            input_digest=status.input_digest,
+            pending_prune=status.pending_prune,
+            endpoints=status.endpoints,
+            credentials=status.credentials_secret_ref,
+            credentials_version=status.credentials_version,
+        )
+
+    @property
+    def namespace(self) -> str:
+        """Of the claim, and so of every object of it."""
+        return self.claim.key.namespace
+
+    def found(self, **facts: Any) -> None:
+        """Adds to what is known."""
+        self.facts = replace(self.facts, **facts)
+
+    def remember(self, inventory: Inventory) -> None:
+        """Moves the inventory forward; it is written with the next status."""
+        self.found(inventory=inventory)
+
+    def tell(self, reason: Reason, message: str, *, warning: bool = False) -> None:
+        """Queues an event; it is posted after the status is written."""
+        self.events.append(ClaimEvent(self.claim.key, self.claim.uid, reason, message, warning))
+
+    def mark(self, ref: ObjectRef) -> Mark:
+        """The mark that this claim's object must carry."""
+        return Mark(self.claim.uid, self.claim.key.namespace, self.claim.key.name, ref)
+
+    async def record(self) -> None:
+        """Writes the union inventory and ``Reconciling``, before the first write of an apply (design 4.2)."""
+        self.found(applied=False, input_digest="")
+        await self.write_status(in_progress(self.claim, self.facts, self.now()))
+
+    async def write_status(self, status: ClaimStatus) -> None:
+        """Writes the status, unless it is as it was."""
+        self._moved(await self.ports.cluster.patch_claim_status(self.claim, status))
+
+    async def write_metadata(
+        self, finalizers: tuple[str, ...], annotations: Mapping[str, str | None]
+    ) -> None:
+        """Writes the finalizers and annotations."""
+        self._moved(
+            await self.ports.cluster.patch_claim(self.claim, finalizers=finalizers, annotations=annotations)
+        )
+
+    def _moved(self, claim: WorkloadClaim) -> None:
+        self.claim = claim
+        self.store.put(claim)
+
+    def _stands_applied(self) -> bool:
+        status = self.claim.status
+        applied = status.condition_set.get(Stage.APPLIED)
+        return (
+            applied is not None
+            and applied.status is Truth.TRUE
+            and applied.observed_generation == self.claim.generation
+            and bool(status.input_digest)
+        )

@@ -1,0 +1,23 @@
+"""Fixtures come from tests/support; the folder of a test is its mark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = [
+    "tests.support.fix_controlplane",
+    "tests.support.fix_postgres",
+    "tests.support.fix_operator",
+]
+
+_MARKS = ("unit", "contract", "integration", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(root).parts[0]
+        if folder in _MARKS:
+            item.add_marker(folder)

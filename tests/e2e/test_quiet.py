@@ -1,0 +1,78 @@
+"""A converged claim costs nothing: no write of anybody in its namespace, none of the operator anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from ocdp_operator.dev.operator import OperatorProcess
+from tests.support.world import Team, eventually
+
+OPERATOR = "system:serviceaccount:ocdp-system:ocdp-operator"
+ROUNDS = 12
+
+
+def mutating(audit_log: Path, team: Team, since: int) -> Counter[str]:
+    """Mutating requests by verb and object, dry-run or not: of anybody in the namespace, of the operator anywhere."""
+    found: Counter[str] = Counter()
+    for line in audit_log.read_text().splitlines()[since:]:
+        event = json.loads(line)
+        ref = event.get("objectRef", {})
+        if ref.get("resource") == "leases":
+            continue
+        if ref.get("namespace") == team.namespace or event["user"]["username"] == OPERATOR:
+            found[f"{event['user']['username']} {event['verb']} {event['requestURI']}"] += 1
+    return found
+
+
+def length(audit_log: Path) -> int:
+    return len(audit_log.read_text().splitlines())
+
+
+async def rounds(operator: OperatorProcess, team: Team, wanted: int) -> None:
+    """Returns when the operator has looked at the team's claim that many times more."""
+
+    def looks() -> int:
+        lines = operator.log.read_text().splitlines()
+        return sum('"reconciled"' in line and f'"{team.namespace}/ide"' in line for line in lines)
+
+    start = looks()
+
+    async def enough() -> bool:
+        return looks() >= start + wanted
+
+    await eventually(enough, f"{wanted} looks at the claim", seconds=90)
+
+
+async def test_twelve_resync_rounds_and_a_restart_write_nothing(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    await operator.restart(resyncSeconds=1)
+    await team.claim("ide", values={"guarded": "yes"})
+    await team.ready("ide")
+    await rounds(operator, team, 2)  # what became ready last has been told
+    since = length(audit_log)
+    await rounds(operator, team, ROUNDS)
+    assert mutating(audit_log, team, since) == Counter()
+    await operator.restart(resyncSeconds=1)
+    await rounds(operator, team, 2)
+    assert mutating(audit_log, team, since) == Counter()
+
+
+async def test_a_new_claim_stays_within_its_write_budget(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    since = length(audit_log)
+    await team.claim("ide")
+    await team.ready("ide")
+    await rounds(operator, team, 0)
+
+    async def settled() -> Counter[str]:
+        return mutating(audit_log, team, since)
+
+    written = await settled()
+    own = sum(count for line, count in written.items() if line.startswith(OPERATOR))
+    # Deployment, Service, ServiceAccount, PVC, ConfigMap and the Secret, and 8: finalizer, three of the claim's status,
+    # the Workload and its status, two events (design 7).
+    assert own <= 6 + 8, "\n".join(f"{count} {line}" for line, count in sorted(written.items()))

@@ -1,0 +1,86 @@
+"""A deleted claim leaves what its deletion policy retains, and nothing else, however it is deleted."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocdp_operator.dev.operator import OperatorProcess
+from tests.support.world import Team, eventually
+
+RETAINED = {"PersistentVolumeClaim/ide-data", "Secret/ide-credentials"}
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground"])
+@pytest.mark.parametrize("workload_first", [False, True], ids=["as-it-is", "workload-deleted-first"])
+@pytest.mark.parametrize(
+    ("policy", "left"), [("RetainData", RETAINED), ("Delete", set())], ids=["retain", "delete"]
+)
+async def test_exactly_the_retained_objects_remain(
+    team: Team, operator: OperatorProcess, policy: str, left: set[str], workload_first: bool, cascade: str
+):
+    await team.claim("ide", deletionPolicy=policy, values={"guarded": "yes"})
+    claim = await team.ready("ide")
+    if workload_first:
+        await operator.stop()
+        await team.platform.kubectl("delete", "wl", "ide", "-n", team.namespace)
+    await team.delete("ide", f"--cascade={cascade}")
+    if workload_first:
+        await operator.start()
+    await team.gone("ide")
+
+    async def settled() -> bool:
+        return await team.marked(claim["metadata"]["uid"]) == left
+
+    await eventually(settled, f"exactly {left} remain")
+
+
+async def test_a_claim_deleted_with_orphan_leaves_no_workload(team: Team):
+    await team.claim("ide", deletionPolicy="Delete")
+    claim = await team.ready("ide")
+    await team.delete("ide", "--cascade=orphan")
+    await team.gone("ide")
+    assert await team.marked(claim["metadata"]["uid"]) == set()
+
+
+async def test_deleting_the_namespace_finishes(team: Team):
+    await team.claim("one")
+    await team.claim("two", deletionPolicy="Delete")
+    await team.ready("one")
+    await team.ready("two")
+    await team.platform.kubectl("delete", "namespace", team.namespace, "--wait=false")
+
+    async def gone() -> bool:
+        found = await team.platform.get("namespaces")
+        return team.namespace not in {item["metadata"]["name"] for item in found["items"]}
+
+    await eventually(gone, "the namespace is gone", seconds=90)
+
+
+async def test_a_claim_whose_status_was_lost_still_takes_its_objects_with_it(
+    team: Team, operator: OperatorProcess
+):
+    await team.claim("ide", deletionPolicy="Delete", values={"guarded": "yes"})
+    claim = await team.ready("ide")
+    await operator.stop()
+    await team.platform.kubectl(
+        "patch", "wc", "ide", "-n", team.namespace, "--subresource=status", "--type=json",
+        "-p", '[{"op": "remove", "path": "/status"}]',
+    )  # fmt: skip
+    await team.delete("ide")
+    await operator.start()
+    await team.gone("ide")
+    assert await team.marked(claim["metadata"]["uid"]) == set()
+
+
+async def test_deletion_waits_with_forbidden_when_the_binding_was_removed(team: Team):
+    await team.claim("ide", deletionPolicy="Delete")
+    claim = await team.ready("ide")
+    binding = await team.platform.get("rolebinding", "-n", team.namespace)
+    names = [item["metadata"]["name"] for item in binding["items"]]
+    await team.platform.kubectl("delete", "rolebinding", "-n", team.namespace, *names)
+    await team.delete("ide")
+    await team.until("ide", "Deleting", "True", "Forbidden")
+    assert "Deployment/ide-web" in await team.objects()
+    await team.platform.place(team.workspace, team.namespace)
+    await team.gone("ide")
+    assert await team.marked(claim["metadata"]["uid"]) == set()

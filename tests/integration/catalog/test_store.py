@@ -1,0 +1,325 @@
+"""The operator's view of the catalog, while PostgreSQL stops, hangs, restarts or changes under it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ocdp_operator.adapters.catalog.registry import CatalogRegistry
+from ocdp_operator.adapters.catalog.schema import HEAD, migrate
+from ocdp_operator.adapters.catalog.store import MAX_CONNECTIONS, PostgresCatalog
+from ocdp_operator.dev.postgres import EmbeddedPostgres
+from ocdp_operator.errors import CATALOG, Reason, SettingsError, Waiting
+from ocdp_operator.model.publication import ClusterEntry
+from ocdp_operator.model.template import CatalogQuestion
+from tests.support.catalog_entries import binding, pinned, workspace
+from tests.support.fix_postgres import CatalogDatabase, new_catalog
+
+QUESTION = CatalogQuestion("local", "code-server", "team-a", "team-a", None)
+
+
+@asynccontextmanager
+async def opened(dsn: str, *, seconds: float = 1.0) -> AsyncIterator[PostgresCatalog]:
+    catalog = PostgresCatalog(dsn, seconds=seconds)
+    await catalog.open()
+    try:
+        yield catalog
+    finally:
+        await catalog.close()
+
+
+@pytest.fixture
+async def own_server() -> AsyncIterator[EmbeddedPostgres]:
+    """A server that this test may stop."""
+    async with EmbeddedPostgres.start() as server:
+        yield server
+
+
+async def failure(question: Awaitable[object]) -> tuple[Waiting, float]:
+    start = time.monotonic()
+    with pytest.raises(Waiting) as caught:
+        await question
+    error = caught.value
+    assert error.reason is Reason.CATALOG_UNAVAILABLE
+    assert error.dependency == CATALOG
+    return error, time.monotonic() - start
+
+
+async def eventually(question: Callable[[], Awaitable[object]], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                await question()
+            except Waiting:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+async def test_a_stopped_server_is_told_within_seconds_and_its_return_is_noticed(
+    own_server: EmbeddedPostgres,
+):
+    database = await new_catalog(own_server)
+    async with opened(database.reader_dsn, seconds=5.0) as catalog:
+        assert (await catalog.ask(QUESTION)).revision is None
+        await own_server.stop()
+        # More than one round of the pool's own attempts.
+        errors = [await failure(question) for question in (catalog.ask(QUESTION), catalog.counter())]
+        assert all(took < 6 for _, took in errors)
+        assert {error.message for error, _ in errors} == {"The catalog's PostgreSQL does not answer."}
+        await own_server.restart()
+        await eventually(catalog.counter, seconds=10)
+        assert (await catalog.ask(QUESTION)).revision is None
+
+
+async def test_a_start_without_a_server_is_no_failure(own_server: EmbeddedPostgres):
+    database = await new_catalog(own_server)
+    await own_server.stop()
+    async with opened(database.reader_dsn) as catalog:
+        await failure(catalog.counter())
+        await own_server.restart()
+        await eventually(catalog.counter, seconds=15)
+
+
+async def test_many_questions_during_an_outage_all_end_in_time(own_server: EmbeddedPostgres):
+    database = await new_catalog(own_server)
+    async with opened(database.reader_dsn) as catalog:
+        await catalog.counter()
+        await own_server.stop()
+        start = time.monotonic()
+        results = await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(200)), return_exceptions=True)
+        assert all(isinstance(result, Waiting) for result in results)
+        assert time.monotonic() - start < 5
+
+
+async def test_every_worker_there_can_be_is_answered_at_once(catalog_database: CatalogDatabase):
+    async with opened(catalog_database.reader_dsn, seconds=5.0) as catalog:
+        assert len(await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(256)))) == 256
+        assert await _sessions(catalog_database) <= MAX_CONNECTIONS
+
+
+async def test_connections_ended_by_the_server_are_replaced_without_a_failure(
+    catalog_database: CatalogDatabase,
+):
+    async with opened(catalog_database.reader_dsn) as catalog:
+        await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(20)))
+        await _end_sessions(catalog_database)
+        await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(20)))
+
+
+async def test_a_silent_network_holds_nobody_longer_than_a_few_seconds(catalog_database: CatalogDatabase):
+    async with _silenceable(catalog_database.reader_dsn) as (dsn, silence), opened(dsn) as catalog:
+        await catalog.ask(QUESTION)
+        silence.set()
+        _, took = await failure(catalog.ask(QUESTION))
+        assert took < 4
+        silence.clear()
+        await eventually(catalog.counter, seconds=30)
+
+
+async def test_cancelled_questions_leave_no_connection_behind(catalog_database: CatalogDatabase):
+    async with opened(catalog_database.reader_dsn) as catalog:
+        await catalog.counter()
+        for round_ in range(20):
+            tasks = [asyncio.create_task(catalog.ask(QUESTION)) for _ in range(MAX_CONNECTIONS * 2)]
+            await asyncio.sleep(0.0005 * round_)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        answers = await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(MAX_CONNECTIONS * 2)))
+        assert len(answers) == MAX_CONNECTIONS * 2
+        assert await _sessions(catalog_database) <= MAX_CONNECTIONS
+
+
+async def test_an_answer_is_of_one_moment(catalog_database: CatalogDatabase):
+    """A writer adds one revision in each transaction; an answer never mixes two states."""
+    async with (
+        opened(catalog_database.reader_dsn) as catalog,
+        CatalogRegistry.connect(catalog_database.dsn) as registry,
+    ):
+        await registry.apply(
+            [ClusterEntry(id="local"), workspace("team-a", "team-a"), pinned(commit=f"{0:040x}"), binding()]
+        )
+        offset = await catalog.counter() - 1
+
+        async def write() -> None:
+            for number in range(1, 60):
+                await registry.apply([pinned(commit=f"{number:040x}")])
+
+        writing = asyncio.create_task(write())
+        while not writing.done():
+            for answer in await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(4))):
+                assert answer.revision.revision == answer.newest == answer.counter - offset
+                assert int(answer.revision.source.commit, 16) == answer.newest - 1
+        await writing
+
+
+async def test_its_sessions_are_read_only_whatever_the_role_may_do(catalog_database: CatalogDatabase):
+    async with opened(catalog_database.dsn) as catalog:
+        await catalog.counter()
+        async with catalog._pool.connection() as connection:
+            settings = [
+                (await (await connection.execute(f"SHOW {name}")).fetchone())[0]
+                for name in (
+                    "transaction_read_only",
+                    "transaction_isolation",
+                    "statement_timeout",
+                    "lock_timeout",
+                )
+            ]
+    assert settings == ["on", "repeatable read", "5s", "2s"]
+
+
+async def test_options_of_the_dsn_are_kept(catalog_database: CatalogDatabase):
+    dsn = make_conninfo(catalog_database.reader_dsn, options="-c work_mem=8MB", application_name="mine")
+    async with opened(dsn) as catalog:
+        await catalog.counter()
+        async with catalog._pool.connection() as connection:
+            row = await (
+                await connection.execute(
+                    "SELECT current_setting('work_mem'), current_setting('application_name'),"
+                    " current_setting('default_transaction_read_only')"
+                )
+            ).fetchone()
+    assert row == ("8MB", "mine", "on")
+
+
+async def test_a_database_without_a_catalog_says_how_to_get_one(postgres: str):
+    async with opened(postgres) as catalog:
+        error, took = await failure(catalog.ask(QUESTION))
+        assert "ocdp catalog migrate" in error.remedy
+        assert took < 4
+        await migrate(postgres)
+        assert await catalog.counter() == 0
+
+
+async def test_an_older_catalog_says_how_to_bring_it_up_and_a_newer_one_serves(
+    catalog_database: CatalogDatabase,
+):
+    async with opened(catalog_database.reader_dsn) as catalog:
+        await _execute(catalog_database, "UPDATE ocdp.schema_version SET version_num = '0000'")
+        error, _ = await failure(catalog.counter())
+        assert "0000" in error.message
+        assert "ocdp catalog migrate" in error.remedy
+        await _execute(catalog_database, "UPDATE ocdp.schema_version SET version_num = '9999'")
+        assert await catalog.counter() == 0
+        await _execute(catalog_database, f"UPDATE ocdp.schema_version SET version_num = '{HEAD}'")
+
+
+async def test_a_role_without_rights_says_how_to_get_them(catalog_database: CatalogDatabase):
+    role = conninfo_to_dict(catalog_database.reader_dsn)["user"]
+    async with opened(catalog_database.reader_dsn) as catalog:
+        await _execute(catalog_database, f"REVOKE ALL ON ALL TABLES IN SCHEMA ocdp FROM {role}")
+        error, _ = await failure(catalog.ask(QUESTION))
+    assert "ocdp catalog grant" in error.remedy
+
+
+async def test_a_wrong_password_is_an_outage_and_is_not_told(
+    catalog_database: CatalogDatabase, caplog: pytest.LogCaptureFixture
+):
+    async with opened(make_conninfo(catalog_database.reader_dsn, password="hunter2")) as catalog:
+        error, _ = await failure(catalog.counter())
+    assert "hunter2" not in error.message
+    assert "the password or the user was rejected" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+async def test_a_revision_of_an_unknown_shape_holds_up_its_own_claims_only(catalog_database: CatalogDatabase):
+    async with CatalogRegistry.connect(catalog_database.dsn) as registry:
+        await registry.apply([pinned(), pinned("litellm")])
+    await _execute(
+        catalog_database,
+        "INSERT INTO ocdp.workload_template_revisions SELECT template_id, 2, template_type, source_type, repository_url,"
+        ' ref, path, commit, \'{"mappings": "none"}\' FROM ocdp.workload_template_revisions'
+        " WHERE template_id = 'code-server'",
+    )
+    async with opened(catalog_database.reader_dsn) as catalog:
+        with pytest.raises(Waiting) as caught:
+            await catalog.ask(QUESTION)
+        assert caught.value.dependency is None
+        assert "Revision 2 of template code-server" in caught.value.message
+        other = await catalog.ask(CatalogQuestion("local", "litellm", "team-a", "team-a", None))
+        assert other.newest == 1
+        assert (await catalog.ask(CatalogQuestion("local", "code-server", "team-a", "team-a", 1))).newest == 2
+
+
+def test_a_dsn_that_is_none_is_a_wrong_setting_and_is_not_repeated():
+    with pytest.raises(SettingsError) as caught:
+        PostgresCatalog("postgresql:/me:hunter2@host")
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_after_closing_questions_fail_like_in_an_outage(catalog_database: CatalogDatabase):
+    catalog = PostgresCatalog(catalog_database.reader_dsn)
+    await failure(catalog.counter())
+    await catalog.open()
+    await catalog.counter()
+    await catalog.close()
+    await failure(catalog.counter())
+
+
+async def _execute(database: CatalogDatabase, statement: str) -> None:
+    async with await AsyncConnection.connect(database.dsn, autocommit=True) as connection:
+        await connection.execute(statement)
+
+
+_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+async def _end_sessions(database: CatalogDatabase) -> None:
+    await _execute(database, f"SELECT pg_terminate_backend(pid) {_OTHERS}")
+
+
+async def _sessions(database: CatalogDatabase) -> int:
+    async with await AsyncConnection.connect(database.dsn, autocommit=True) as connection:
+        row = await (await connection.execute(f"SELECT count(*) {_OTHERS}")).fetchone()
+        return int(row[0])
+
+
+@asynccontextmanager
+async def _silenceable(dsn: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A DSN through a relay that takes every byte and passes none on while the event is set."""
+    silence = asyncio.Event()
+    target = conninfo_to_dict(dsn)
+    running: set[asyncio.Task[None]] = set()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not silence.is_set():
+                writer.write(data)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        running.add(task)
+        try:
+            up_reader, up_writer = await asyncio.open_connection(target["host"], target["port"])
+            try:
+                pumps = [
+                    asyncio.create_task(pump(reader, up_writer)),
+                    asyncio.create_task(pump(up_reader, writer)),
+                ]
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                for each in pumps:
+                    each.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
+            finally:
+                up_writer.close()
+        finally:
+            writer.close()
+            running.discard(task)
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield make_conninfo(dsn, host="127.0.0.1", port=port), silence
+    finally:
+        server.close()
+        for task in list(running):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,121 @@
+"""A proxy in front of a real API server that does on demand what networks, old servers and busy ones do."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+from ocdp_operator.dev.cluster import Cluster
+
+Rule = Callable[[web.Request], web.Response | None]
+_HOP = frozenset({"transfer-encoding", "content-length", "connection", "host"})
+
+
+class FaultyProxy:
+    """``rules`` answer instead of the server; ``silent`` holds back what streams carry; ``break_next`` cuts connections."""
+
+    def __init__(self, upstream: Cluster) -> None:
+        self._upstream = upstream
+        self._streams: set[asyncio.Transport] = set()
+        self.requests: list[str] = []
+        """Method and path with query of each request that came."""
+        self.rules: list[Rule] = []
+        self.break_next = 0
+        """So many requests are done by the server, and their answers lost."""
+        self.silent = False
+        self.authorizations: list[str] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, upstream: Cluster) -> AsyncIterator[Self]:
+        proxy = cls(upstream)
+        context = ssl.create_default_context(cafile=str(upstream.ca_file))
+        connector = aiohttp.TCPConnector(ssl=context, limit=0)
+        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+            proxy._session = session
+            application = web.Application()
+            application.router.add_route("*", "/{path:.*}", proxy._handle)
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, "127.0.0.1", 0)
+                await site.start()
+                host, port = runner.addresses[0][:2]
+                proxy.server = f"http://{host}:{port}"
+                yield proxy
+            finally:
+                proxy.cut()
+                await runner.cleanup()
+
+    def kubeconfig(self, path: Path, token: str | None = None) -> Path:
+        """A kubeconfig that leads here, as the administrator or with another token."""
+        document = yaml.safe_load(self._upstream.kubeconfig.read_text())
+        document["clusters"][0]["cluster"] = {"server": self.server}
+        if token is not None:
+            document["users"][0]["user"] = {"token": token}
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    def refuse(self, part: str, status: int, times: int = 1_000_000, **headers: str) -> None:
+        """Answers requests whose path or query holds ``part`` with this status, so many times."""
+        left = [times]
+
+        def rule(request: web.Request) -> web.Response | None:
+            if part not in request.path_qs or not left[0]:
+                return None
+            left[0] -= 1
+            return web.Response(status=status, headers={"Audit-Id": "proxy", **headers})
+
+        self.rules.append(rule)
+
+    def cut(self) -> None:
+        """Breaks the connections of all streams."""
+        for transport in self._streams:
+            transport.abort()
+        self._streams.clear()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(f"{request.method} {request.path_qs}")
+        self.authorizations.append(request.headers.get("Authorization", ""))
+        for rule in self.rules:
+            answer = rule(request)
+            if answer is not None:
+                return answer
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
+        async with self._session.request(
+            request.method,
+            self._upstream.server + request.path_qs,
+            data=await request.read() or None,
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        ) as response:
+            if "watch=true" in request.query_string:
+                return await self._stream(request, response)
+            content = await response.read()
+            if self.break_next and request.transport is not None:
+                self.break_next -= 1
+                request.transport.abort()
+            kept = {name: value for name, value in response.headers.items() if name.lower() not in _HOP}
+            return web.Response(status=response.status, body=content, headers=kept)
+
+    async def _stream(self, request: web.Request, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+        answer = web.StreamResponse(status=upstream.status)
+        await answer.prepare(request)
+        transport = request.transport
+        assert isinstance(transport, asyncio.Transport)
+        self._streams.add(transport)
+        with suppress(aiohttp.ClientError, ConnectionError):
+            async for chunk in upstream.content.iter_any():
+                if not self.silent:
+                    await answer.write(chunk)
+        self._streams.discard(transport)
+        return answer

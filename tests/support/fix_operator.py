@@ -1,0 +1,92 @@
+"""The operator on the session's control plane, and a workspace with a template for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from ocdp_operator.dev.cluster import Cluster
+from ocdp_operator.dev.gitserver import GitServer
+from ocdp_operator.dev.operator import OperatorProcess
+from ocdp_operator.dev.platform import Platform
+from ocdp_operator.dev.postgres import EmbeddedPostgres
+from tests.support.world import Team
+
+QUICK = {"resyncSeconds": 30, "probeSeconds": 1, "catalogPollSeconds": 1, "logLevel": "info"}
+"""Settings under which a test need not wait long for what takes minutes in a real cluster."""
+
+TeamFactory = Callable[..., Awaitable[Team]]
+
+
+@pytest.fixture(scope="session")
+async def platform(
+    control_plane: Cluster,
+    postgres_server: EmbeddedPostgres,
+    git_server: GitServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Platform:
+    """The session's cluster with CRDs and rights, and a migrated catalog."""
+    made = Platform(control_plane, postgres_server, git_server, tmp_path_factory.mktemp("platform"))
+    await made.prepare()
+    return made
+
+
+@pytest.fixture(scope="session")
+async def session_operator(
+    platform: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[OperatorProcess]:
+    """One operator for the session, under its own ServiceAccount."""
+    settings = await platform.operator_settings(**QUICK)
+    async with OperatorProcess.started(
+        tmp_path_factory.mktemp("operator"), settings, platform.reader_dsn
+    ) as operator:
+        yield operator
+
+
+@pytest.fixture
+async def operator(session_operator: OperatorProcess) -> AsyncIterator[OperatorProcess]:
+    """The running operator. A test may stop it or change its settings: the next one finds it as it was."""
+    if not session_operator.running:
+        await session_operator.start()
+    yield session_operator
+    if not session_operator.running or session_operator.changed:
+        await session_operator.restart()
+
+
+@pytest.fixture
+async def new_team(platform: Platform, operator: OperatorProcess) -> AsyncIterator[TeamFactory]:
+    """Makes workspaces, each with a namespace, a repository and a template of its own."""
+    made: list[Team] = []
+
+    async def make(name: str = "team", *, publish: bool = True) -> Team:
+        unique = f"{name}-{secrets.token_hex(3)}"
+        repository = await platform.git.repository(unique)
+        team = Team(platform, unique, unique, f"web-{unique}", repository, platform.git.url(unique))
+        await platform.place(unique, unique)
+        if publish:
+            await team.publish()
+            await platform.bind(team.template_id, unique)
+        made.append(team)
+        return team
+
+    yield make
+    for team in made:
+        await platform.kubectl(
+            "delete", "wc", "--all", "-n", team.namespace, "--wait=false", "--ignore-not-found"
+        )
+        await platform.kubectl("delete", "namespace", team.namespace, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+async def team(new_team: TeamFactory) -> Team:
+    """One workspace with a published template that it may use."""
+    return await new_team()
+
+
+@pytest.fixture
+def audit_log(platform: Platform) -> Path:
+    """The API server's audit log; a named cluster has none to read, and the test fails there."""
+    return platform.cluster.audit_log  # type: ignore[attr-defined,no-any-return]

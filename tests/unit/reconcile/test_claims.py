@@ -1,0 +1,50 @@
+"""The store keeps the newest version of each claim, and says what is news."""
+
+from __future__ import annotations
+
+from ocdp_operator.model.claim import WorkloadClaim
+from ocdp_operator.reconcile.claims import ClaimStore
+
+
+def version(number: int, uid: str = "uid-1") -> WorkloadClaim:
+    return WorkloadClaim.parse(
+        {
+            "metadata": {"name": "ide", "namespace": "team-a", "uid": uid, "resourceVersion": str(number)},
+            "spec": {"templateId": "web", "workspaceId": "team-a"},
+        }
+    )
+
+
+def test_a_newer_version_is_news():
+    store = ClaimStore()
+    assert store.put(version(9))
+    assert store.put(version(10))
+    assert store.get(version(10).key) == version(10)
+
+
+def test_the_echo_of_our_own_write_is_no_news():
+    store = ClaimStore()
+    store.put(version(10))
+    assert not store.put(version(10))
+
+
+def test_an_older_version_never_replaces_a_newer_one():
+    store = ClaimStore()
+    store.put(version(10))
+    assert not store.put(version(9))
+    assert store.get(version(9).key) == version(10)
+
+
+def test_a_claim_made_anew_under_the_same_name_is_news():
+    store = ClaimStore()
+    store.put(version(10))
+    assert store.put(version(3, uid="uid-2"))
+
+
+def test_the_end_of_a_former_claim_does_not_remove_its_successor():
+    store = ClaimStore()
+    store.put(version(10, uid="uid-2"))
+    assert not store.remove(version(9).key, "uid-1")
+    assert store.get(version(9).key) is not None
+    assert store.remove(version(9).key, "uid-2")
+    assert store.get(version(9).key) is None

@@ -1,0 +1,156 @@
+"""The examples are accepted as they are, agree with each other, and name what apps/ holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ocdp_operator.dev.snapshot import APPS, VERSION
+from ocdp_operator.model.names import MAX_CLAIM_NAME
+from ocdp_operator.model.publication import (
+    BindingEntry,
+    ClusterEntry,
+    TemplateEntry,
+    WorkspaceEntry,
+    parse_entries,
+)
+from ocdp_operator.model.template import Mapping_
+from ocdp_operator.plan.schema import is_secret
+from ocdp_operator.plan.values import fill, look_up
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+KINDS = {
+    "Cluster": ClusterEntry,
+    "Workspace": WorkspaceEntry,
+    "AccessBinding": BindingEntry,
+    "WorkloadTemplate": TemplateEntry,
+}
+CATALOG = {path.stem: path for path in sorted((EXAMPLES / "catalog").glob("*.yaml"))}
+TEMPLATES = {path.stem: path for path in sorted((EXAMPLES / "templates").glob("*.yaml"))}
+CLAIMS = {
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted((EXAMPLES / "claims").glob("*.yaml"))
+}
+
+
+def entries(path: Path) -> list[Any]:
+    """The documents of a file, as the command that takes them reads them."""
+    kinds = {document["kind"] for document in yaml.safe_load_all(path.read_text())}
+    assert len(kinds) == 1, "a command takes one kind"
+    return list(parse_entries(path.read_bytes(), name=path.name, entry=KINDS[kinds.pop()]))
+
+
+def entries_of(kind: str) -> list[Any]:
+    """Every entry of a kind in the examples."""
+    found = [entry for path in (*CATALOG.values(), *TEMPLATES.values()) for entry in entries(path)]
+    return [entry for entry in found if entry.kind == kind]
+
+
+def template(name: str) -> TemplateEntry:
+    (entry,) = entries(TEMPLATES[name])
+    return entry
+
+
+def filled(entry: TemplateEntry) -> list[dict[str, Any]]:
+    """The examples of a template, with defaults."""
+    return [{"values": fill(values, entry.values_schema)} for values in entry.examples]
+
+
+MAPPINGS = [
+    pytest.param(name, mapping, id=f"{name}: {mapping.from_}")
+    for name in TEMPLATES
+    for mapping in template(name).mappings
+]
+
+
+@pytest.mark.parametrize("path", [*CATALOG.values(), *TEMPLATES.values()], ids=[*CATALOG, *TEMPLATES])
+def test_a_file_is_accepted_by_the_command_that_takes_it(path: Path):
+    assert entries(path)
+
+
+def test_every_workspace_is_placed_in_a_cluster_of_the_examples():
+    clusters = {cluster.id for cluster in entries_of("Cluster")}
+    placed = {place.cluster for workspace in entries_of("Workspace") for place in workspace.placements}
+    assert placed
+    assert placed <= clusters
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_a_claim_lies_in_its_workspace_and_may_use_its_template(claim: dict[str, Any]):
+    spec, namespace = claim["spec"], claim["metadata"]["namespace"]
+    placed = {(w.id, place.namespace) for w in entries_of("Workspace") for place in w.placements}
+    bound = {(binding.template, binding.workspace) for binding in entries_of("AccessBinding")}
+    assert (spec["workspaceId"], namespace) in placed
+    assert (spec["templateId"], spec["workspaceId"]) in bound
+    assert len(claim["metadata"]["name"]) <= MAX_CLAIM_NAME
+
+
+@pytest.mark.parametrize(("name", "claim"), CLAIMS.items(), ids=CLAIMS)
+def test_the_values_of_a_claim_fit_its_template(name: str, claim: dict[str, Any]):
+    assert claim["metadata"]["name"] == name
+    assert fill(claim["spec"]["values"], template(claim["spec"]["templateId"]).values_schema)
+
+
+def test_the_claims_show_every_way_to_an_address_but_the_node_port():
+    exposures = {claim["spec"]["values"].get("exposure", "clusterip") for claim in CLAIMS.values()}
+    assert exposures == {"clusterip", "loadbalancer", "ingress"}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_is_pinned_to_the_tag_of_its_application(name: str):
+    source = template(name).source
+    app = source.path.split("/")[1]
+    assert source.ref == f"{app}-{VERSION}"
+    assert source.path.split("/")[0] == APPS
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_a_template_names_is_in_the_repository(name: str):
+    entry = template(name)
+    for path in (entry.source.path, *entry.components):
+        assert (ROOT / path / "kustomization.yaml").is_file(), path
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_component_of_an_application_is_offered(name: str):
+    entry = template(name)
+    components = (ROOT / entry.source.path).parent / "components"
+    assert sorted(entry.components) == sorted(
+        str(each.parent.relative_to(ROOT)) for each in components.glob("*/kustomization.yaml")
+    )
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_value_says_what_it_is(name: str):
+    schema = template(name).values_schema
+    assert schema["additionalProperties"] is False
+    for value, node in schema["properties"].items():
+        assert node["title"], value
+        assert node["description"].endswith("."), value
+        assert "default" not in node or not is_secret(node, schema), value
+
+
+@pytest.mark.parametrize(("name", "mapping"), MAPPINGS)
+def test_a_mapping_is_reached_by_an_example(name: str, mapping: Mapping_):
+    entry = template(name)
+    if mapping.secret is not None:
+        return
+    found = [look_up(mapping.from_, roots) for roots in filled(entry)]
+    reached = {value for value in found if value is not None}
+    assert reached
+    if mapping.components is not None:
+        assert reached == set(mapping.components)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_no_boolean_reaches_a_config_file(name: str):
+    """code-server takes ``x: false`` for ``x``: what is false must be left out, which no mapping can say yet."""
+    entry = template(name)
+    for mapping in entry.mappings:
+        if mapping.config_file is not None:
+            node = entry.values_schema["properties"][mapping.from_.removeprefix("values.")]
+            assert node["type"] != "boolean", mapping.from_
+            assert "default" not in node or node["default"] != "", mapping.from_

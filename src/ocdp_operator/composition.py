@@ -18,7 +18,7 @@ import structlog
 from ocdp_operator import __version__
 from ocdp_operator.adapters.catalog.store import PostgresCatalog
 from ocdp_operator.adapters.cluster import KubeClient, KubeCluster, Reflector
-from ocdp_operator.adapters.git import GitSources
+from ocdp_operator.adapters.git import GitSources, Origin
 from ocdp_operator.adapters.kustomize import KustomizeRenderer
 from ocdp_operator.errors import SettingsError
 from ocdp_operator.handlers import event_settings, register
@@ -39,13 +39,18 @@ _PASSWORD_ALPHABET: Final = string.ascii_letters + string.digits
 
 
 def sources(settings: Settings) -> GitSources:
-    """Git under these settings; the operator and publishing use the same."""
-    raise NotImplementedError
+    """Git under these settings; the operator and publishing use the same. Raises SettingsError."""
+    return GitSources(
+        settings.work_dir,
+        [Origin.parse(allowed.origin, insecure=allowed.insecure) for allowed in settings.origins],
+        git=settings.git,
+        credentials_file=settings.credentials_file,
+    )
 
 
 def renderer(settings: Settings) -> KustomizeRenderer:
     """The confined kustomize, under these settings."""
-    raise NotImplementedError
+    return KustomizeRenderer(settings.work_dir, kustomize=settings.kustomize)
 
 
 def generate_password(length: int) -> str:
@@ -80,11 +85,8 @@ class Operator:
             catalog = PostgresCatalog(settings.catalog_dsn.get_secret_value())
             await catalog.open()
             stack.push_async_callback(catalog.close)
-            git = sources(settings)
-            await git.open()
-            stack.push_async_callback(git.close)
-            kustomize = renderer(settings)
-            await kustomize.open()
+            git = await stack.enter_async_context(sources(settings))
+            kustomize = await stack.enter_async_context(renderer(settings))
             parts = _Parts(settings, client, catalog, git, kustomize)
             yield cls(settings, client, parts.ports, parts)
 

@@ -44,7 +44,13 @@ def start_logging(level: str, *, as_json: bool) -> None:
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s"
     )
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            exception_formatter=structlog.dev.plain_traceback  # the pretty one prints variables, and so secrets
+        )
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

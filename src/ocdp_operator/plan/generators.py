@@ -38,7 +38,7 @@ def merged_config_maps(
             _variables(file, wanted) if is_env else {file: with_settings(file, artifact_files[path], wanted)}
         )
         for key, content in contents.items():
-            place = f"config/{len(files)}"
+            place = f"config-{len(files)}"
             files[place] = content
             sources.setdefault(config_map, []).append(f"{key}={place}")
     generators = ({"name": name, "behavior": "merge", "files": listed} for name, listed in sources.items())

@@ -5,7 +5,7 @@ Nothing is templated as text: every file is JSON, which is YAML that can be read
     kustomization.yaml            names, labels, the claim's values; builds on the base, or on workload/
     workload/kustomization.yaml   the base with its components; only where there are any
     credentials.yaml              the empty Secret, so that references to it follow its name
-    config/<n>                    a generated file with values set in it
+    config-<n>                    a generated file with values set in it
 """
 
 from __future__ import annotations

@@ -36,8 +36,7 @@ async def provide_credentials(run: Run, workload: ResolvedWorkload) -> Credentia
     kept = await _kept(run, name)
     missing = {key: length for key, length in workload.secret_keys.items() if key not in kept}
     made = {key: b64encode(run.generate(length).encode()).decode() for key, length in sorted(missing.items())}
-    handed_out = run.facts.credentials.keys if run.facts.credentials else ()
-    lost = sorted(key for key in made if key in handed_out)
+    lost = sorted(key for key in made if key in _handed_out(run))
     version = max(1, run.facts.credentials_version) + bool(lost)
     if lost:
         run.tell(
@@ -48,6 +47,13 @@ async def provide_credentials(run: Run, workload: ResolvedWorkload) -> Credentia
     run.found(credentials=SecretRef(name=name, keys=tuple(sorted(workload.secret_keys))))
     data = {key: {**kept, **made}[key] for key in workload.secret_keys}
     return Credentials(data, version)
+
+
+def _handed_out(run: Run) -> tuple[str, ...]:
+    """Keys whose values somebody may hold: those of a Secret that was there, not of one that is merely on record."""
+    entry = run.facts.inventory.get(credentials_ref(run.claim.key.name))
+    known = run.facts.credentials
+    return known.keys if known is not None and entry is not None and entry.uid else ()
 
 
 async def _kept(run: Run, name: str) -> Mapping[str, str]:

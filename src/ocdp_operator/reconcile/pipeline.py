@@ -81,7 +81,7 @@ def _input(workload: ResolvedWorkload, inventory: Inventory, credentials_version
 
 async def _find_drifts(run: Run) -> tuple[Drift, ...]:
     """Drift from what the watches saw; "gone" is confirmed by one GET, since a watch may lag behind."""
-    seen = run.ports.observations.of_claim(run.claim.uid)
+    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid)
     drifts = []
     for entry in run.facts.inventory.desired:
         is_secret = entry.ref.kind == SECRET.kind
@@ -196,7 +196,7 @@ async def _prune(run: Run, *, applied: bool) -> None:
 
 async def _drop_gone(run: Run) -> None:
     """Entries whose object went by itself, or by somebody's hand, wait for nothing: a look confirms it."""
-    seen = run.ports.observations.of_claim(run.claim.uid)
+    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid)
     for entry in run.facts.inventory.undesired:
         if entry.ref not in seen and await run.ports.cluster.get(run.namespace, entry.ref) is None:
             run.remember(run.facts.inventory.without([entry.ref]))
@@ -204,7 +204,7 @@ async def _drop_gone(run: Run) -> None:
 
 def _plan_prune(run: Run, *, applied: bool) -> PrunePlan:
     observations = run.ports.observations
-    live = observations.of_claim(run.claim.uid)
+    live = observations.of_claim(run.namespace, run.claim.uid)
     health = assess(run.facts.inventory, live)
     users = (*observations.pods_of_claim(run.claim.key), *live.values())
     return plan_prune(
@@ -242,7 +242,7 @@ def _observe(run: Run) -> None:
     inventory = run.facts.inventory
     if not any(entry.uid for entry in inventory.desired):
         return
-    live: Mapping[ObjectRef, Observed] = run.ports.observations.of_claim(run.claim.uid)
+    live: Mapping[ObjectRef, Observed] = run.ports.observations.of_claim(run.namespace, run.claim.uid)
     health = assess(inventory, live)
     if health.verdict is Verdict.HEALTHY and run.facts.applied:
         run.remember(mark_healthy(inventory))

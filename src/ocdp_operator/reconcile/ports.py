@@ -60,6 +60,10 @@ class Renderer(Protocol):
 class Cluster(Protocol):
     """The Kubernetes API: claims, the objects of a claim, events. Every write is counted (design 7)."""
 
+    async def list_claims(self) -> tuple[WorkloadClaim, ...]:
+        """Every claim of the cluster, from one consistent list. One that cannot be read is left out and logged."""
+        ...
+
     async def get_claim(self, key: ClaimKey) -> WorkloadClaim | None:
         """A fresh read; None when it is gone."""
         ...
@@ -98,6 +102,13 @@ class Cluster(Protocol):
         """Deletes in the background with a UID precondition; an absent object or another UID is no error."""
         ...
 
+    async def retain_volumes(self, namespace: str, observed: Observed, *, deleted: str) -> None:
+        """Sets ``whenDeleted`` (Retain or Delete) of a StatefulSet's volume claims, with a UID precondition.
+
+        Raises Conflict when it is gone or another one.
+        """
+        ...
+
     async def disown(self, namespace: str, observed: Observed) -> Observed:
         """Removes ``before-first-apply`` managers and foreign parts from an object of ours, in one patch."""
         ...
@@ -108,10 +119,6 @@ class Cluster(Protocol):
 
     async def namespace(self, name: str) -> NamespaceState | None:
         """The namespace; None when it is gone."""
-        ...
-
-    async def uid_exists(self, key: ClaimKey, uid: str) -> bool:
-        """Whether the claim of that name still has that UID: an adoption needs that it has not."""
         ...
 
     async def emit(self, event: ClaimEvent) -> None:
@@ -126,8 +133,11 @@ class Observations(Protocol):
         """Whether the kind was listed completely since the start; before that, absence means nothing."""
         ...
 
-    def of_claim(self, claim_uid: str) -> Mapping[ObjectRef, Observed]:
-        """Live objects with the claim's uid label; Pods and Secrets are never among them."""
+    def of_claim(self, namespace: str, claim_uid: str) -> Mapping[ObjectRef, Observed]:
+        """Live objects with the claim's uid label in its namespace; Pods and Secrets are never among them.
+
+        A label proves nothing: in another namespace it is somebody else's, and here the mark decides.
+        """
         ...
 
     def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:

@@ -188,7 +188,7 @@ class Reconciler:
         entry = run.facts.inventory.get(ref)
         if health is None or entry is None or not entry.uid or health.verdict is Verdict.PROGRESSING:
             return
-        live = self.ports.observations.of_claim(run.claim.uid).get(ref)
+        live = self.ports.observations.of_claim(run.namespace, run.claim.uid).get(ref)
         known = live.body.get("status", {}) if live is not None else {}
         status = workload_status(run.claim.status, health, generation=live.generation if live else 1)
         if status != known:

@@ -6,7 +6,7 @@ from ocdp_operator.errors import Reason
 from ocdp_operator.model.claim import DeletionPolicy
 from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.model.kinds import RUNTIME_KINDS, SECRET, WORKLOAD
+from ocdp_operator.model.kinds import RUNTIME_KINDS, SECRET, STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.names import FINALIZER
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.release import plan_release, waiting_message
@@ -27,12 +27,36 @@ async def release_claim(run: Run) -> bool:
         policy = run.claim.spec.deletion_policy or status.deletion_policy or DeletionPolicy.RETAIN_DATA
         inventory = status.recorded if len(status.recorded) else await _rebuilt(run)
         for wave in plan_release(inventory, policy=policy).waves:
-            leaving = await _remove_wave(run, wave)
+            leaving = await _settle_retention(run, wave, policy) or await _remove_wave(run, wave)
             if leaving:
                 await _say_blocked(run, leaving)
                 return False
     await run.write_metadata(tuple(f for f in run.claim.finalizers if f != FINALIZER), {})
     return True
+
+
+async def _settle_retention(run: Run, wave: tuple[Entry, ...], policy: DeletionPolicy) -> list[Observed]:
+    """StatefulSets whose controller has yet to learn whether their volumes stay (KEP-1847).
+
+    The policy may have been edited just before the deletion: deleting the StatefulSet then would go by the old one.
+    """
+    wanted = "Delete" if policy is DeletionPolicy.DELETE else "Retain"
+    waiting = []
+    for entry in wave:
+        live = (
+            await run.ports.cluster.get(run.namespace, entry.ref)
+            if entry.ref.kind == STATEFUL_SET.kind
+            else None
+        )
+        if live is None or live.deletion_timestamp or live.mark != run.mark(entry.ref):
+            continue
+        retention = live.body.get("spec", {}).get("persistentVolumeClaimRetentionPolicy", {})
+        if retention.get("whenDeleted", "Retain") != wanted:
+            await run.ports.cluster.retain_volumes(run.namespace, live, deleted=wanted)
+            waiting.append(live)
+        elif live.body.get("status", {}).get("observedGeneration", 0) < live.generation:
+            waiting.append(live)
+    return waiting
 
 
 async def _remove_wave(run: Run, wave: tuple[Entry, ...]) -> list[Observed]:

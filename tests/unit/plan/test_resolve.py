@@ -172,7 +172,13 @@ def test_values_are_checked_and_filled():
     [
         pytest.param("Delete", "RetainData", "RetainData", "Delete", id="the claim says"),
         pytest.param(None, "Delete", "RetainData", "RetainData", id="a wish to delete that was taken back"),
-        pytest.param(None, "RetainData", "Delete", "RetainData", id="a newer revision cannot turn keeping into deleting"),
+        pytest.param(
+            None,
+            "RetainData",
+            "Delete",
+            "RetainData",
+            id="a newer revision cannot turn keeping into deleting",
+        ),
         pytest.param(None, "Delete", "Delete", "Delete", id="as recorded"),
         pytest.param(None, None, "Delete", "Delete", id="the template's default"),
         pytest.param(None, None, None, "RetainData", id="nothing says"),

@@ -119,6 +119,20 @@ class KubeCluster:
         if not answer.ok and not answer.is_absent and answer.status != 409:
             refuse(answer, Request("delete", ref, namespace))
 
+    async def retain_volumes(self, namespace: str, observed: Observed, *, deleted: str) -> None:
+        """As the port says, by a merge patch: a StatefulSet that goes is not applied anew."""
+        patch = {
+            "metadata": {"uid": observed.uid},
+            "spec": {
+                "persistentVolumeClaimRetentionPolicy": {"whenDeleted": deleted, "whenScaled": "Retain"}
+            },
+        }
+        path = paths.item(observed.ref.known_kind, namespace, observed.ref.name) + paths.MANAGED
+        answer = await self._client.send(
+            "PATCH", path, orjson.dumps(patch), content_type=paths.MERGE_PATCH, accept=paths.METADATA
+        )
+        require(answer, Request("patch", observed.ref, namespace))
+
     async def disown(self, namespace: str, observed: Observed) -> Observed:
         """As the port says. Raises Stalled when what was removed is there again at once: something adds it."""
         ref, kind = observed.ref, observed.ref.known_kind
@@ -161,13 +175,6 @@ class KubeCluster:
         ref = ObjectRef(paths.NAMESPACE.group, paths.NAMESPACE.kind, name)
         metadata = require(answer, Request("get", ref, ""))["metadata"]
         return NamespaceState(bool(metadata.get("deletionTimestamp")), metadata.get("labels") or {})
-
-    async def uid_exists(self, key: ClaimKey, uid: str) -> bool:
-        """As the port says."""
-        answer = await self._client.send("GET", _claim_path(key), accept=paths.METADATA)
-        if answer.is_absent:
-            return False
-        return bool(require(answer, _on_claim("get", key))["metadata"]["uid"] == uid)
 
     async def emit(self, event: ClaimEvent) -> None:
         """As the port says."""

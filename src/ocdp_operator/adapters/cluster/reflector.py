@@ -26,8 +26,8 @@ _FIRST_PAUSE = 1.0
 class Reflector:
     """Fulfils ``Observations`` by one watch for each kind, in all namespaces, of objects with a claim's label.
 
-    ``on_change(namespace, claim name)`` is called for each object that came, changed or went; not for the echo of a
-    write whose answer was recorded, nor for a change in parts that nobody reads. It must not block.
+    ``on_change(namespace, claim name)`` is called soon after objects of the claim came, changed or went, once for what
+    came together; not for the echo of a write whose answer is recorded, nor for a change in parts that nobody reads.
 
     Kinds in ``fed`` are watched by somebody else, who calls ``record`` and ``remove``: they are only listed here, at the
     start and then every ``patience.relist`` seconds, so that absence means something and nothing is missed for long.
@@ -42,8 +42,8 @@ class Reflector:
         fed: Iterable[Kind] = (WORKLOAD,),
         patience: Patience | None = None,
     ) -> None:
-        self._on_change = on_change
         self._patience = patience or Patience()
+        self._echoes = _Echoes(on_change, self._patience.settle)
         self._random = Random()  # noqa: S311 - jitter
         self._store = ObservationStore()
         shared = Shared(client, self._store, self._tell, self._patience, self._random)
@@ -69,16 +69,17 @@ class Reflector:
         watch = self._watches.get(kind.kind) or self._fed.get(kind.kind)
         return kind == SECRET if watch is None else watch.listed
 
-    def of_claim(self, claim_uid: str) -> Mapping[ObjectRef, Observed]:
+    def of_claim(self, namespace: str, claim_uid: str) -> Mapping[ObjectRef, Observed]:
         """As the port says."""
-        return self._store.of_claim(claim_uid)
+        return self._store.of_claim(namespace, claim_uid)
 
     def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:
         """As the port says."""
         return self._store.pods_of_claim(key)
 
     def record(self, observed: Observed) -> bool:
-        """As the port says. Nobody is told: who records it knows."""
+        """As the port says. Nobody is told, not even when the watch was faster: who records it knows."""
+        self._echoes.answered(observed)
         return self._store.put(trimmed(observed))
 
     def remove(self, observed: Observed) -> None:
@@ -105,4 +106,30 @@ class Reflector:
     def _tell(self, observed: Observed) -> None:
         claim = observed.labels.get(CLAIM_NAME)
         if claim:
-            self._on_change(observed.namespace, claim)
+            self._echoes.seen(ClaimKey(observed.namespace, claim), observed)
+
+
+class _Echoes:
+    """Changes that a watch told of and that are not passed on yet: some are writes of ours whose answer is on its way."""
+
+    def __init__(self, on_change: Callable[[str, str], None], settle: float) -> None:
+        self._on_change = on_change
+        self._settle = settle
+        self._unsettled: dict[ClaimKey, dict[ObjectRef, str]] = {}
+
+    def seen(self, key: ClaimKey, observed: Observed) -> None:
+        unsettled = self._unsettled.get(key)
+        if unsettled is None:
+            unsettled = self._unsettled[key] = {}
+            asyncio.get_running_loop().call_later(self._settle, self._pass_on, key)
+        unsettled[observed.ref] = observed.resource_version
+
+    def answered(self, observed: Observed) -> None:
+        claim = observed.labels.get(CLAIM_NAME, "")
+        unsettled = self._unsettled.get(ClaimKey(observed.namespace, claim))
+        if unsettled and unsettled.get(observed.ref) == observed.resource_version:
+            del unsettled[observed.ref]
+
+    def _pass_on(self, key: ClaimKey) -> None:
+        if self._unsettled.pop(key):
+            self._on_change(key.namespace, key.name)

@@ -29,7 +29,7 @@ class ObservationStore:
 
     def __init__(self) -> None:
         self._objects: defaultdict[str, dict[_Place, Observed]] = defaultdict(dict)
-        self._by_claim: dict[str, dict[ObjectRef, Observed]] = {}
+        self._by_claim: dict[tuple[str, str], dict[ObjectRef, Observed]] = {}
         self._pods: dict[ClaimKey, dict[str, Observed]] = {}
         self._removed: OrderedDict[str, int] = OrderedDict()
 
@@ -96,9 +96,9 @@ class ObservationStore:
             self._forget(observed)
         return gone
 
-    def of_claim(self, claim_uid: str) -> Mapping[ObjectRef, Observed]:
-        """The objects with this claim's UID as their label, as of now."""
-        return dict(self._by_claim.get(claim_uid, _NOTHING))
+    def of_claim(self, namespace: str, claim_uid: str) -> Mapping[ObjectRef, Observed]:
+        """The objects with this claim's UID as their label, in its namespace, as of now."""
+        return dict(self._by_claim.get((namespace, claim_uid), _NOTHING))
 
     def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:
         """The pods with this claim's name as their label, in its namespace."""
@@ -113,7 +113,7 @@ class ObservationStore:
             return bool(claim)
         uid = observed.labels.get(CLAIM_UID)
         if uid:
-            self._by_claim.setdefault(uid, {})[ref] = observed
+            self._by_claim.setdefault((observed.namespace, uid), {})[ref] = observed
         return bool(uid)
 
     def _unindex(self, observed: Observed) -> None:
@@ -121,7 +121,7 @@ class ObservationStore:
             key = ClaimKey(observed.namespace, observed.labels[CLAIM_NAME])
             _drop(self._pods, key, observed.ref.name)
         else:
-            _drop(self._by_claim, observed.labels[CLAIM_UID], observed.ref)
+            _drop(self._by_claim, (observed.namespace, observed.labels[CLAIM_UID]), observed.ref)
 
     def _forget(self, observed: Observed) -> None:
         self._unindex(observed)

@@ -44,6 +44,8 @@ class Patience:
     """One request lasts as long as drawn from here, so that the watches of many kinds don't all end at once."""
     relist: float = 600.0
     """Between lists of a kind that somebody else watches."""
+    settle: float = 0.05
+    """Before a change is told: often a watch tells of a write of ours before its answer is here."""
 
 
 class _Expired(Exception):

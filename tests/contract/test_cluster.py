@@ -1,0 +1,479 @@
+"""The ``Cluster`` port, held against the fake and a real API server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ocdp_operator.adapters.cluster import KubeClient
+from ocdp_operator.dev.cluster import Cluster as LocalCluster
+from ocdp_operator.errors import Conflict, Reason, Waiting
+from ocdp_operator.model.claim import ClaimKey, ClaimStatus, SecretRef, TemplateInForce
+from ocdp_operator.model.conditions import Condition, Truth
+from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.inventory import Entry
+from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT, SECRET, WORKLOAD
+from ocdp_operator.model.names import FINALIZER, IN_FORCE
+from ocdp_operator.model.objects import Manifest, ObjectRef
+from tests.support.cluster_worlds import (
+    CLAIM_UID_OF_TESTS,
+    OTHER_UID,
+    FakeWorld,
+    RealWorld,
+    World,
+    config_map,
+    deployment,
+    install_crds,
+    marked,
+    secret,
+    service,
+    stateful_set,
+)
+from tests.support.fakes_cluster import FakeCluster
+from tests.support.fix_controlplane import Namespaces
+
+SPEC = {"templateId": "code-server", "workspaceId": "team-a", "values": {"storageGi": 20}}
+CONFIG = ObjectRef("", "ConfigMap", "ide-config")
+CREDENTIALS = ObjectRef("", "Secret", "ide-credentials")
+APP = ObjectRef("apps", "Deployment", "ide")
+
+
+@pytest.fixture(scope="module")
+async def client(control_plane: LocalCluster) -> AsyncIterator[KubeClient]:
+    await install_crds(control_plane)
+    async with KubeClient.connect(control_plane.kubeconfig) as connected:
+        yield connected
+
+
+@pytest.fixture
+def fake_world() -> World:
+    return FakeWorld(FakeCluster("team-a"), "team-a")
+
+
+@pytest.fixture
+async def real_world(control_plane: LocalCluster, client: KubeClient, namespace: Namespaces) -> World:
+    return RealWorld(control_plane, client, await namespace())
+
+
+@pytest.fixture(params=["fake_world", "real_world"])
+def world(request: pytest.FixtureRequest) -> World:
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+def status(**fields: object) -> ClaimStatus:
+    condition = Condition(
+        type="Ready",
+        status=Truth.TRUE,
+        reason=Reason.AVAILABLE,
+        observed_generation=1,
+        last_transition_time="2026-01-01T00:00:00Z",
+    )
+    return ClaimStatus(observed_generation=1, conditions=(condition,), **fields)
+
+
+class TestClaims:
+    async def test_claim_reads_as_it_was_written(self, world: World) -> None:
+        created = await world.create_claim("ide", **SPEC)
+        found = await world.cluster.get_claim(created.key)
+        assert found is not None
+        assert (found.spec.template_id, found.spec.values) == ("code-server", {"storageGi": 20})
+        assert (found.generation, found.deleting, found.has_finalizer) == (1, False, False)
+
+    async def test_absent_claim_is_none(self, world: World) -> None:
+        assert await world.cluster.get_claim(ClaimKey(world.namespace, "nobody")) is None
+
+    async def test_finalizer_and_annotations_are_set_and_removed(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        held = await world.cluster.patch_claim(claim, finalizers=[FINALIZER], annotations={IN_FORCE: "1@abc"})
+        assert held.has_finalizer
+        assert held.in_force_hint == (1, "abc")
+        let_go = await world.cluster.patch_claim(held, finalizers=[], annotations={IN_FORCE: None})
+        assert not let_go.finalizers
+        assert IN_FORCE not in let_go.annotations
+
+    async def test_deleted_claim_stays_until_its_finalizer_is_gone(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        await world.cluster.patch_claim(claim, finalizers=[FINALIZER], annotations={})
+        await world.delete_claim(claim.key)
+        leaving = await world.cluster.get_claim(claim.key)
+        assert leaving is not None
+        assert leaving.deleting
+        await world.cluster.patch_claim(leaving, finalizers=[], annotations={})
+        assert await world.cluster.get_claim(claim.key) is None
+
+    async def test_patch_of_a_claim_that_changed_conflicts(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        await world.change_claim(claim.key)
+        with pytest.raises(Conflict):
+            await world.cluster.patch_claim(claim, finalizers=[FINALIZER], annotations={})
+        with pytest.raises(Conflict):
+            await world.cluster.patch_claim_status(claim, status())
+
+    async def test_patch_of_a_claim_that_is_gone_conflicts(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        await world.delete_claim(claim.key)
+        with pytest.raises(Conflict):
+            await world.cluster.patch_claim_status(claim, status())
+
+    async def test_status_becomes_equal_to_the_given_one(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        inventory = [Entry(CONFIG, wave=1, uid=OTHER_UID, sent="a" * 16, desired=False).to_wire()]
+        first = status(
+            template=TemplateInForce(revision=3, commit="abc", pinned=3),
+            inventory=tuple(inventory),
+            credentials_secret_ref=SecretRef(name="ide-credentials", keys=("A", "B")),
+            input_digest="1",
+            url="http://ide.test",
+        )
+        second = status(template=TemplateInForce(revision=4, commit="def"), input_digest="2")
+        for wanted in (first, second, ClaimStatus()):
+            claim = await world.cluster.patch_claim_status(claim, wanted)
+            found = await world.cluster.get_claim(claim.key)
+            assert found is not None
+            assert claim.status == found.status == wanted
+
+    async def test_equal_status_costs_no_request(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        written = await world.cluster.patch_claim_status(claim, status())
+        before = world.writes
+        assert await world.cluster.patch_claim_status(written, status()) is written
+        assert world.writes == before
+
+    async def test_status_does_not_move_the_generation(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        written = await world.cluster.patch_claim_status(claim, status())
+        assert written.generation == claim.generation
+        assert written.resource_version != claim.resource_version
+
+    async def test_every_claim_is_listed(self, world: World) -> None:
+        created = [await world.create_claim(name, **SPEC) for name in ("ide", "llm")]
+        listed = {claim.key: claim for claim in await world.cluster.list_claims()}
+        assert {key for key in listed if key.namespace == world.namespace} == {claim.key for claim in created}
+        assert all(listed[claim.key] == claim for claim in created)
+
+
+class TestApply:
+    async def test_creates_what_is_absent(self, world: World) -> None:
+        manifest = marked(config_map(greeting="hi"), world.namespace)
+        created = await world.cluster.apply(world.namespace, manifest, uid="")
+        live = await world.live(CONFIG)
+        assert live is not None
+        assert live["data"] == {"greeting": "hi"}
+        assert created.uid == live["metadata"]["uid"]
+        assert created.mark is not None
+        assert created.mark.claim_uid == CLAIM_UID_OF_TESTS
+        assert created.applied_digest
+
+    async def test_creation_conflicts_with_what_is_there(self, world: World) -> None:
+        await world.create(config_map(mine="yes"))
+        with pytest.raises(Conflict):
+            await world.cluster.apply(world.namespace, marked(config_map(mine="no"), world.namespace), uid="")
+        live = await world.live(CONFIG)
+        assert live is not None
+        assert live["data"] == {"mine": "yes"}
+
+    async def test_apply_to_a_uid_that_is_gone_conflicts(self, world: World) -> None:
+        manifest = marked(config_map(), world.namespace)
+        with pytest.raises(Conflict):
+            await world.cluster.apply(world.namespace, manifest, uid=OTHER_UID)
+        assert await world.live(CONFIG) is None
+
+    async def test_apply_to_an_object_that_was_replaced_conflicts(self, world: World) -> None:
+        manifest = marked(config_map(a="1"), world.namespace)
+        created = await world.cluster.apply(world.namespace, manifest, uid="")
+        await world.remove(CONFIG)
+        await world.create(config_map(theirs="yes"))
+        with pytest.raises(Conflict):
+            await world.cluster.apply(world.namespace, manifest, uid=created.uid)
+        live = await world.live(CONFIG)
+        assert live is not None
+        assert live["data"] == {"theirs": "yes"}
+
+    async def test_field_that_left_the_manifest_disappears(self, world: World) -> None:
+        created = await _apply(world, config_map(a="1", b="2"))
+        await _apply(world, config_map(a="1"), uid=created.uid)
+        live = await world.live(CONFIG)
+        assert live is not None
+        assert live["data"] == {"a": "1"}
+
+    async def test_same_manifest_changes_nothing(self, world: World) -> None:
+        created = await _apply(world, config_map(a="1"))
+        assert await _apply(world, config_map(a="1"), uid=created.uid) == created
+
+    async def test_changed_manifest_gives_another_digest_and_the_same_uid(self, world: World) -> None:
+        created = await _apply(world, config_map(a="1"))
+        changed = await _apply(world, config_map(a="1", b="2"), uid=created.uid)
+        assert changed.uid == created.uid
+        assert changed.applied_digest != created.applied_digest
+        assert int(changed.resource_version) > int(created.resource_version)
+
+    async def test_field_that_somebody_else_took_changes_the_digest_until_it_is_applied(
+        self, world: World
+    ) -> None:
+        created = await _apply(world, config_map(a="1"))
+        await world.edit(CONFIG, {"data": {"a": "theirs"}})
+        seen = await world.cluster.get(world.namespace, CONFIG)
+        assert seen is not None
+        assert seen.applied_digest != created.applied_digest
+        again = await _apply(world, config_map(a="1"), uid=created.uid)
+        live = await world.live(CONFIG)
+        assert live is not None
+        assert live["data"] == {"a": "1"}
+        assert again.applied_digest == created.applied_digest
+
+    async def test_field_that_somebody_else_added_is_no_drift(self, world: World) -> None:
+        created = await _apply(world, config_map(a="1"))
+        await world.edit(CONFIG, {"data": {"b": "theirs"}})
+        seen = await world.cluster.get(world.namespace, CONFIG)
+        assert seen is not None
+        assert seen.applied_digest == created.applied_digest
+
+    async def test_namespace_that_does_not_exist_is_waited_for(self, world: World) -> None:
+        with pytest.raises(Waiting) as error:
+            await world.cluster.apply("nowhere", marked(config_map(), "nowhere"), uid="")
+        assert error.value.reason is Reason.NAMESPACE_TERMINATING
+
+    async def test_workload_and_its_status(self, world: World) -> None:
+        ref = ObjectRef(WORKLOAD.group, WORKLOAD.kind, "ide")
+        created = await world.cluster.apply(world.namespace, workload(world.namespace), uid="")
+        written = {"observedGeneration": 1, "conditions": [], "objects": [_health("ide", "Progressing")]}
+        await world.cluster.apply_status(world.namespace, ref, written)
+        await world.cluster.apply_status(
+            world.namespace, ref, {**written, "objects": [_health("ide", "Healthy")]}
+        )
+        seen = await world.cluster.get(world.namespace, ref)
+        assert seen is not None
+        assert seen.body["status"] == {**written, "objects": [_health("ide", "Healthy")]}
+        assert (seen.uid, seen.applied_digest) == (created.uid, created.applied_digest)
+
+    async def test_status_of_an_absent_object_is_no_error(self, world: World) -> None:
+        ref = ObjectRef(WORKLOAD.group, WORKLOAD.kind, "ide")
+        await world.cluster.apply_status(world.namespace, ref, {"observedGeneration": 1})
+        assert await world.live(ref) is None
+
+
+class TestDisown:
+    async def test_before_first_apply_is_removed_and_the_digest_stays(self, world: World) -> None:
+        created = await _apply(world, deployment())
+        await world.strip_managers(APP)
+        taken_over = await _apply(world, deployment(), uid=created.uid)
+        assert taken_over.before_first_apply
+        ours = await world.cluster.disown(world.namespace, taken_over)
+        assert not ours.before_first_apply
+        assert ours.applied_digest == created.applied_digest
+
+    async def test_field_leaves_with_the_manifest_after_a_takeover(self, world: World) -> None:
+        created = await _apply(world, config_map(a="1", b="2"))
+        await world.strip_managers(CONFIG)
+        taken_over = await _apply(world, config_map(a="1", b="2"), uid=created.uid)
+        ours = await world.cluster.disown(world.namespace, taken_over)
+        await _apply(world, config_map(a="1"), uid=ours.uid)
+        live = await world.live(CONFIG)
+        assert live is not None
+        assert live["data"] == {"a": "1"}
+
+    async def test_foreign_containers_and_volumes_are_removed_with_their_mounts(self, world: World) -> None:
+        volumes = [{"name": "own", "emptyDir": {}}]
+        mounts = [{"name": "own", "mountPath": "/own"}]
+        body = deployment(volumes=volumes)
+        body["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = mounts
+        created = await _apply(world, body)
+        await world.edit(APP, _intrusion())
+        intruded = await _apply(world, body, uid=created.uid)
+        assert len(intruded.foreign_parts) == 3
+        ours = await world.cluster.disown(world.namespace, intruded)
+        live = await world.live(APP)
+        assert live is not None
+        pod = live["spec"]["template"]["spec"]
+        assert [container["name"] for container in pod["containers"]] == ["app"]
+        assert [volume["name"] for volume in pod["volumes"]] == ["own"]
+        assert pod["containers"][0]["volumeMounts"] == mounts
+        assert not pod.get("initContainers")
+        assert ours.foreign_parts == ()
+        assert ours.applied_digest == created.applied_digest
+
+    async def test_nothing_foreign_costs_no_write(self, world: World) -> None:
+        created = await _apply(world, deployment())
+        before = world.writes
+        assert (await world.cluster.disown(world.namespace, created)).uid == created.uid
+        assert world.writes == before
+
+    async def test_another_object_of_the_name_conflicts(self, world: World) -> None:
+        created = await _apply(world, config_map())
+        await world.remove(CONFIG)
+        await world.create(config_map())
+        with pytest.raises(Conflict):
+            await world.cluster.disown(world.namespace, created)
+
+
+class TestReading:
+    async def test_absent_object_is_none(self, world: World) -> None:
+        assert await world.cluster.get(world.namespace, CONFIG) is None
+        assert await world.cluster.get_secret(world.namespace, "ide-credentials") is None
+
+    async def test_secret_is_seen_without_its_values(self, world: World) -> None:
+        await _apply(world, secret(PASSWORD=_base64("hunter2")))
+        seen = await world.cluster.get(world.namespace, CREDENTIALS)
+        assert seen is not None
+        assert seen.mark is not None
+        assert seen.body == {}
+        assert "hunter2" not in repr(seen)
+        assert _base64("hunter2") not in str(seen)
+
+    async def test_own_secret_gives_its_values_to_who_asks_for_them(self, world: World) -> None:
+        created = await _apply(world, secret(PASSWORD=_base64("hunter2")))
+        found = await world.cluster.get_secret(world.namespace, "ide-credentials")
+        assert found is not None
+        observed, data = found
+        assert data == {"PASSWORD": _base64("hunter2")}
+        assert (observed.uid, observed.applied_digest) == (created.uid, created.applied_digest)
+
+    async def test_object_whose_health_is_read_comes_whole(self, world: World) -> None:
+        await _apply(world, deployment())
+        seen = await world.cluster.get(world.namespace, APP)
+        assert seen is not None
+        assert seen.body["spec"]["replicas"] == 1
+
+    async def test_other_objects_come_as_metadata(self, world: World) -> None:
+        await _apply(world, config_map(a="1"))
+        seen = await world.cluster.get(world.namespace, CONFIG)
+        assert seen is not None
+        assert seen.body == {}
+
+    async def test_list_holds_the_claims_objects_of_one_kind(self, world: World) -> None:
+        first = await _apply(world, config_map("ide-a"))
+        second = await _apply(world, config_map("ide-b"))
+        await _apply(world, service())
+        await world.create(config_map("unlabelled"))
+        other = marked(config_map("other"), world.namespace, claim_uid=OTHER_UID)
+        await world.cluster.apply(world.namespace, other, uid="")
+        listed = await world.cluster.list_labelled(world.namespace, CONFIG_MAP, CLAIM_UID_OF_TESTS)
+        assert {each.uid for each in listed} == {first.uid, second.uid}
+        assert {each.ref.name for each in listed} == {"ide-a", "ide-b"}
+        assert all(each.mark is not None for each in listed)
+        assert await world.cluster.list_labelled(world.namespace, DEPLOYMENT, CLAIM_UID_OF_TESTS) == ()
+
+    async def test_secrets_are_never_listed(self, world: World) -> None:
+        with pytest.raises(ValueError, match="never listed"):
+            await world.cluster.list_labelled(world.namespace, SECRET, CLAIM_UID_OF_TESTS)
+
+    async def test_namespace_is_there_and_not_leaving(self, world: World) -> None:
+        found = await world.cluster.namespace(world.namespace)
+        assert found is not None
+        assert not found.terminating
+        assert await world.cluster.namespace("nowhere") is None
+
+
+class TestDelete:
+    async def test_object_with_this_uid_goes(self, world: World) -> None:
+        created = await _apply(world, config_map())
+        await world.cluster.delete(world.namespace, CONFIG, uid=created.uid)
+        assert await world.live(CONFIG) is None
+
+    async def test_object_with_another_uid_stays(self, world: World) -> None:
+        await _apply(world, config_map())
+        await world.cluster.delete(world.namespace, CONFIG, uid=OTHER_UID)
+        assert await world.live(CONFIG) is not None
+
+    async def test_absent_object_is_no_error(self, world: World) -> None:
+        await world.cluster.delete(world.namespace, CONFIG, uid=OTHER_UID)
+
+    async def test_object_with_a_finalizer_is_seen_leaving(self, world: World) -> None:
+        created = await _apply(world, config_map())
+        await world.edit(CONFIG, {"metadata": {"finalizers": ["example.test/hold"]}})
+        await world.cluster.delete(world.namespace, CONFIG, uid=created.uid)
+        seen = await world.cluster.get(world.namespace, CONFIG)
+        assert seen is not None
+        assert seen.deletion_timestamp
+        assert seen.finalizers == ("example.test/hold",)
+        await world.edit(CONFIG, {"metadata": {"finalizers": None}})
+        assert await world.live(CONFIG) is None
+
+
+class TestRetention:
+    async def test_volumes_follow_the_policy_from_now_on(self, world: World) -> None:
+        created = await _apply(world, stateful_set())
+        await world.cluster.retain_volumes(world.namespace, created, deleted="Delete")
+        seen = await world.cluster.get(world.namespace, created.ref)
+        assert seen is not None
+        assert seen.body["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete"
+        assert seen.generation > created.generation
+
+    async def test_stateful_set_that_is_gone_conflicts(self, world: World) -> None:
+        created = await _apply(world, stateful_set())
+        await world.remove(created.ref)
+        with pytest.raises(Conflict):
+            await world.cluster.retain_volumes(world.namespace, created, deleted="Delete")
+
+    async def test_another_object_of_the_name_conflicts_and_stays_as_it_is(self, world: World) -> None:
+        created = await _apply(world, stateful_set())
+        await world.remove(created.ref)
+        again = await _apply(world, stateful_set())
+        with pytest.raises(Conflict):
+            await world.cluster.retain_volumes(world.namespace, created, deleted="Delete")
+        assert (await _apply(world, stateful_set(), uid=again.uid)).applied_digest == again.applied_digest
+
+
+class TestEvents:
+    async def test_event_is_seen_where_the_claim_is_described(self, world: World) -> None:
+        claim = await world.create_claim("ide", **SPEC)
+        await world.cluster.emit(
+            ClaimEvent(claim.key, claim.uid, Reason.QUOTA_EXCEEDED, "Too much.", warning=True)
+        )
+        await world.cluster.emit(ClaimEvent(claim.key, claim.uid, Reason.PRUNED, "Pruned ConfigMap/old."))
+        told = await world.told("ide")
+        assert "Warning" in told
+        assert "QuotaExceeded" in told
+        assert "Too much." in told
+        assert "Pruned ConfigMap/old." in told
+
+    async def test_event_that_cannot_be_posted_is_dropped(self, world: World) -> None:
+        await world.cluster.emit(ClaimEvent(ClaimKey("nowhere", "ide"), OTHER_UID, Reason.PRUNED, "Pruned."))
+
+
+async def _apply(world: World, body: dict[str, object], *, uid: str = ""):  # type: ignore[no-untyped-def]
+    return await world.cluster.apply(world.namespace, marked(body, world.namespace), uid=uid)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _health(name: str, health: str) -> dict[str, str]:
+    return {"kind": "Deployment", "name": name, "health": health}
+
+
+def _intrusion() -> dict[str, object]:
+    pod = {
+        "containers": [
+            {"name": "app", "volumeMounts": [{"name": "theirs", "mountPath": "/theirs"}]},
+            {"name": "miner", "image": "miner:1"},
+        ],
+        "initContainers": [{"name": "prepare", "image": "miner:1"}],
+        "volumes": [{"name": "theirs", "emptyDir": {}}],
+    }
+    return {"spec": {"template": {"spec": pod}}}
+
+
+def workload(namespace: str) -> Manifest:
+    body = {
+        "apiVersion": WORKLOAD.api_version,
+        "kind": WORKLOAD.kind,
+        "metadata": {"name": "ide"},
+        "spec": {
+            "claim": "ide",
+            "templateId": "code-server",
+            "templateRevision": 1,
+            "workspaceId": "team-a",
+            "source": {
+                "repositoryUrl": "https://git.test/a.git",
+                "path": "a",
+                "ref": "v1",
+                "commit": "c" * 40,
+            },
+            "inputDigest": "1" * 16,
+        },
+    }
+    return marked(body, namespace)

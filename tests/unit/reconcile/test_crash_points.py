@@ -1,0 +1,135 @@
+"""Killed before or after any mutating request, a new process ends in the state of a run without faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import builders
+from tests.support.pipeline_world import KEY, Killed, Scenario, World, app, service
+
+
+async def create(world: World) -> None:
+    world.ask_for()
+
+
+async def update(world: World) -> None:
+    await ready(world)
+    world.manifests = app(service("ide-more"), greeting="2222222222")
+    world.ask_for(values={"greeting": "new"})
+
+
+async def prune(world: World) -> None:
+    world.manifests = app(service("ide-more"))
+    await ready(world)
+    world.manifests = app()
+    world.ask_for(values={"more": False})
+
+
+async def replace_before_it_was_ever_ready(world: World) -> None:
+    world.manifests = app(service("ide-more"))
+    world.ask_for()
+    await world.reconcile()
+    world.manifests = app()
+    world.ask_for(values={"more": False})
+
+
+async def repair(world: World) -> None:
+    await ready(world)
+    world.cluster.remove(builders.NAMESPACE, builders.ref("Deployment", "ide-web"))
+    world.cluster.edit(builders.NAMESPACE, builders.ref("Service", "ide-web"), {"spec": {"ports": []}})
+
+
+async def release(world: World) -> None:
+    await ready(world)
+    world.cluster.delete_claim(KEY)
+
+
+async def release_all(world: World) -> None:
+    world.ask_for(deletionPolicy="Delete")
+    await world.settle()
+    world.restart()
+    world.cluster.delete_claim(KEY)
+
+
+async def ready(world: World) -> None:
+    world.ask_for()
+    await world.settle()
+    world.restart()
+
+
+SCENARIOS: dict[str, Scenario] = {
+    each.__name__: each
+    for each in (create, update, prune, replace_before_it_was_ever_ready, repair, release, release_all)
+}
+
+
+async def run(
+    scenario: Scenario, *, before: int | None = None, after: int | None = None
+) -> tuple[World, int]:
+    """The world after the scenario came to rest; killed once at a mutating request, if one is given."""
+    world = World(app())
+    await scenario(world)
+    world.restart()
+    writes = world.cluster.writes
+    world.kill_before, world.kill_after = before, after
+    try:
+        await world.settle()
+    except Killed:
+        world.kill_before = world.kill_after = None
+        world.restart()
+        await world.settle()
+    return world, world.cluster.writes - writes
+
+
+def state(world: World) -> object:
+    """What must be equal, whatever happened on the way: the objects, and the claim's account of them."""
+    objects = {
+        str(ref): (raw.get("spec"), raw.get("data"), raw["metadata"].get("labels"))
+        for (_, ref), raw in world.cluster.objects.items()
+    }
+    for name, (_, data, labels) in objects.items():
+        if name.startswith("Secret/"):
+            objects[name] = (None, sorted(data), labels)  # which password it is does not matter
+    claim = world.cluster.claims.get(KEY)
+    status = claim.get("status", {}) if claim else {}
+    conditions = {c["type"]: (c["status"], c["reason"]) for c in status.get("conditions", ())}
+    recorded = sorted(entry["id"] for entry in status.get("inventory", ()))
+    return without_uids(objects), conditions, recorded, status.get("inputDigest")
+
+
+def without_uids(objects: dict) -> dict:
+    return {
+        name: (
+            spec,
+            data,
+            {key: value for key, value in (labels or {}).items() if key != "ocdp.io/claim-uid"},
+        )
+        for name, (spec, data, labels) in objects.items()
+    }
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_a_crash_at_any_write_changes_nothing_in_the_end(name: str):
+    undisturbed, writes = await run(SCENARIOS[name])
+    assert writes > 0
+    for number in range(1, writes + 1):
+        for point in ("before", "after"):
+            world, _ = await run(SCENARIOS[name], **{point: number})
+            assert state(world) == state(undisturbed), f"killed {point} write {number} of {writes}"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_no_marked_object_is_ever_missing_from_the_record(name: str):
+    """What a crash leaves behind can be found: it is on record, or the claim is not there any more."""
+    _, writes = await run(SCENARIOS[name])
+    for number in range(1, writes + 1):
+        world = World(app())
+        await SCENARIOS[name](world)
+        world.restart()
+        world.kill_after = number
+        try:
+            await world.settle()
+        except Killed:
+            claim = world.cluster.claims.get(KEY)
+            recorded = {entry["id"] for entry in (claim or {}).get("status", {}).get("inventory", ())}
+            assert claim is None or {ref.id for _, ref in world.cluster.objects} <= recorded

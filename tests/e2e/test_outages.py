@@ -69,21 +69,25 @@ async def test_without_git_a_new_claim_waits_and_a_known_commit_still_serves(
 ):
     await team.claim("steady")
     await team.ready("steady")
+    source = {"type": "gitKustomize", "repositoryUrl": team.repository_url, "ref": "v2", "path": "web/base"}
+    await team.publish({**team.files, "web/notes.txt": b"another commit"}, tag="v2", source=source)
     await git_again.stop()
     try:
         await team.claim("steady", values={"greeting": "from the artifact"})
         await team.ready("steady")
-        await team.claim("guarded", values={"guarded": "yes"})  # a component that was never fetched
-        waiting = await team.until("guarded", "TemplateResolved", "Unknown", "GitOperationFailed")
+        await team.claim("steady", values={"guarded": "yes"})  # the mirror holds the whole commit
+        await team.ready("steady")
+        await team.claim("new", templateRevision=2)  # of a commit that was never fetched
+        waiting = await team.until("new", "TemplateResolved", "Unknown", "GitOperationFailed")
         assert condition(waiting, "Ready")["status"] == "Unknown"
-        await team.claim("leaving", deletionPolicy="Delete")
+        await team.claim("leaving", deletionPolicy="Delete", templateRevision=1)
         leaving = await team.ready("leaving")
         await team.delete("leaving")
         await team.gone("leaving")
         assert await team.marked(leaving["metadata"]["uid"]) == set()
     finally:
         await git_again.restart()
-    await team.ready("guarded", seconds=RECOVERY)
+    await team.ready("new", seconds=RECOVERY)
 
 
 async def test_a_claim_deleted_while_the_operator_was_away_is_released_when_it_is_back(

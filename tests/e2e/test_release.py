@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ocdp_operator.dev.operator import OperatorProcess
+from tests.support.apps import app_files, document, stateful_set
 from tests.support.world import Team, eventually
 
 RETAINED = {"PersistentVolumeClaim/ide-data", "Secret/ide-credentials"}
@@ -70,6 +71,41 @@ async def test_a_claim_whose_status_was_lost_still_takes_its_objects_with_it(
     await operator.start()
     await team.gone("ide")
     assert await team.marked(claim["metadata"]["uid"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [("Delete", "RetainData", {"data-ide-web-0"}), ("RetainData", "Delete", set())],
+    ids=["the user thought better of it", "the user wants it all gone"],
+)
+async def test_volumes_of_a_stateful_set_follow_the_policy_of_the_last_moment(
+    new_team, operator: OperatorProcess, before: str, after: str, left: set[str]
+):
+    team: Team = await new_team("stateful", publish=False)
+    mappings = [{"from": "values.password", "secret": {"key": "PASSWORD"}}]
+    await team.publish(app_files(deployment=document(stateful_set()), volume=b""), mappings=mappings)
+    await team.platform.bind(team.template_id, team.workspace)
+    await team.claim("ide", deletionPolicy=before)
+    await team.ready("ide")
+    assert await volumes(team) == {"data-ide-web-0"}
+
+    await operator.stop()  # it sees the edit and the deletion as one
+    await team.claim("ide", deletionPolicy=after)
+    await team.delete("ide")
+    await operator.start()
+    await team.gone("ide")
+
+    async def settled() -> bool:
+        return await team.find("statefulset", "ide-web") is None and await volumes(team) == left
+
+    await eventually(settled, f"exactly {left} remain")
+
+
+async def volumes(team: Team) -> set[str]:
+    claims = await team.platform.get("pvc", "-n", team.namespace)
+    return {
+        item["metadata"]["name"] for item in claims["items"] if not item["metadata"].get("deletionTimestamp")
+    }
 
 
 async def test_deletion_waits_with_forbidden_when_the_binding_was_removed(team: Team):

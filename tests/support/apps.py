@@ -102,6 +102,16 @@ def deployment() -> dict[str, Any]:
     return copy.deepcopy(_DEPLOYMENT)
 
 
+def stateful_set() -> dict[str, Any]:
+    """The application as a StatefulSet, with a volume for each pod; to be changed by the caller."""
+    body = deployment() | {"kind": "StatefulSet"}
+    spec = {key: value for key, value in body["spec"].items() if key != "strategy"}
+    pod = spec["template"]["spec"]
+    pod["volumes"] = [volume for volume in pod["volumes"] if volume["name"] != "data"]
+    volume = {"metadata": {"name": "data"}, "spec": _VOLUME["spec"]}
+    return body | {"spec": {**spec, "serviceName": "web", "volumeClaimTemplates": [volume]}}
+
+
 def app_files(**changes: bytes) -> Files:
     """The application's files; ``changes`` are keyed by the file's stem in the base, an empty value drops the file."""
     objects = {

@@ -191,7 +191,7 @@ class _Reader:
         plain, quoted = event.implicit
         if plain:
             value = _resolved(event.value)
-        elif quoted or event.tag in {"!", _TAG + "str"}:
+        elif quoted or event.tag == _TAG + "str":
             return event.value
         else:
             value = self._tagged(event)

@@ -7,6 +7,7 @@ listed here is refused, and the file is built from our own copy of what was unde
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,6 +26,8 @@ FILE_NAMES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 _MAX_PATH: Final = 512
 _MAX_SHOWN: Final = 120
+_KEY: Final = re.compile(r"[-._A-Za-z0-9]{1,253}")
+"""What Kubernetes allows as a key of a ConfigMap."""
 _GIT_HOSTS: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "dev.azure.com"})
 """kustomize clones ``github.com/owner/repository`` without any scheme; the others are what people mean by it."""
 
@@ -262,7 +265,7 @@ def _key_and_path(path: str, place: str, said: str) -> tuple[str, str]:
     key, equals, file = said.partition("=")
     if not equals:
         return posixpath.basename(said), said
-    if not key or not file or "=" in file:
+    if not _KEY.fullmatch(key) or not file or "=" in file:
         raise _refusal(path, f"{place}.files: {shown(said)} must be a path, or a key and a path: key=path")
     return key, file
 

@@ -42,6 +42,8 @@ class _Memory:
 
     attempts: int = 0
     thorough_at: float = float("-inf")
+    written_at: float = float("-inf")
+    """When the status was last written, on the reconciler's clock."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,11 @@ class Reconciler:
         if error is not None:
             run.facts = with_error(run.facts, error)
         before = claim.status
-        await run.write_status(summarize(run.claim, run.facts, self.now()))
+        status = summarize(run.claim, run.facts, self.now())
+        if error is None and self._is_mere_progress(run, status, memory):
+            return _PROGRESS - (self.clock() - memory.written_at)
+        await run.write_status(status)
+        memory.written_at = self.clock()
         await self._tell(run, before)
         await self._write_workload_status(run)
         if run.thorough and error is None:
@@ -115,6 +121,15 @@ class Reconciler:
             code=error.reason if error else None,
         )
         return self._next(run, error, memory)
+
+    def _is_mere_progress(self, run: Run, status: ClaimStatus, memory: _Memory) -> bool:
+        """Only the words about a workload that becomes healthy changed, and were told a moment ago: no write of its own."""
+        health, before = run.facts.health, run.claim.status
+        if health is None or health.verdict is not Verdict.PROGRESSING or run.events:
+            return False
+        if self.clock() - memory.written_at >= _PROGRESS:
+            return False
+        return _without_words(before) == _without_words(status)
 
     async def _attempt(self, run: Run) -> ReconcileError | None:
         try:
@@ -250,6 +265,14 @@ class Reconciler:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self.random.uniform(0.8, 1.2)
+
+
+def _without_words(status: ClaimStatus) -> ClaimStatus:
+    """The status without what changes while pods start: messages, reasons and addresses."""
+    known = tuple(
+        condition.model_copy(update={"message": "", "reason": Reason.PROGRESSING}) for condition in status.conditions
+    )
+    return status.model_copy(update={"conditions": known, "endpoints": (), "url": ""})
 
 
 def _flipped(old: Conditions, new: Condition) -> bool:

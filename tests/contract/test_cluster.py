@@ -16,7 +16,7 @@ from ocdp_operator.model.events import ClaimEvent
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT, SECRET, WORKLOAD
 from ocdp_operator.model.names import FINALIZER, IN_FORCE
-from ocdp_operator.model.objects import Manifest, ObjectRef
+from ocdp_operator.model.objects import ObjectRef
 from tests.support.cluster_worlds import (
     CLAIM_UID_OF_TESTS,
     OTHER_UID,
@@ -30,6 +30,7 @@ from tests.support.cluster_worlds import (
     secret,
     service,
     stateful_set,
+    workload,
 )
 from tests.support.fakes_cluster import FakeCluster
 from tests.support.fix_controlplane import Namespaces
@@ -237,7 +238,9 @@ class TestApply:
 
     async def test_workload_and_its_status(self, world: World) -> None:
         ref = ObjectRef(WORKLOAD.group, WORKLOAD.kind, "ide")
-        created = await world.cluster.apply(world.namespace, workload(world.namespace), uid="")
+        created = await world.cluster.apply(
+            world.namespace, marked(dict(workload().body), world.namespace), uid=""
+        )
         written = {"observedGeneration": 1, "conditions": [], "objects": [_health("ide", "Progressing")]}
         await world.cluster.apply_status(world.namespace, ref, written)
         await world.cluster.apply_status(
@@ -455,25 +458,3 @@ def _intrusion() -> dict[str, object]:
         "volumes": [{"name": "theirs", "emptyDir": {}}],
     }
     return {"spec": {"template": {"spec": pod}}}
-
-
-def workload(namespace: str) -> Manifest:
-    body = {
-        "apiVersion": WORKLOAD.api_version,
-        "kind": WORKLOAD.kind,
-        "metadata": {"name": "ide"},
-        "spec": {
-            "claim": "ide",
-            "templateId": "code-server",
-            "templateRevision": 1,
-            "workspaceId": "team-a",
-            "source": {
-                "repositoryUrl": "https://git.test/a.git",
-                "path": "a",
-                "ref": "v1",
-                "commit": "c" * 40,
-            },
-            "inputDigest": "1" * 16,
-        },
-    }
-    return marked(body, namespace)

@@ -232,6 +232,25 @@ def stateful_set(name: str = "ide") -> Raw:
     return body | {"kind": "StatefulSet", "spec": spec}
 
 
+def workload() -> Manifest:
+    """A claim's Workload, unmarked."""
+    spec = {
+        "claim": "ide",
+        "templateId": "code-server",
+        "templateRevision": 1,
+        "workspaceId": "team-a",
+        "source": {"repositoryUrl": "https://git.test/a.git", "path": "a", "ref": "v1", "commit": "c" * 40},
+        "inputDigest": "1" * 16,
+    }
+    body = {
+        "apiVersion": WORKLOAD.api_version,
+        "kind": WORKLOAD.kind,
+        "metadata": {"name": "ide"},
+        "spec": spec,
+    }
+    return Manifest.of(body)
+
+
 async def until(check: Callable[[], Any], what: str, *, seconds: float = 20.0) -> None:
     """Returns when the check holds; fails with ``what`` when it does not in time."""
     try:

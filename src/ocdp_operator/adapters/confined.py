@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +17,6 @@ from typing import Final
 _GRACE: Final = 2.0
 """Seconds between SIGTERM and SIGKILL."""
 _ERRORS_LIMIT: Final = 64 * 1024
-_CHUNK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,67 +60,78 @@ async def run(command: Command) -> Ended:
 
     Raises OSError when it cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
+    loop = asyncio.get_running_loop()
+    transport, talk = await loop.subprocess_exec(
+        lambda: _Talk(command.output_limit, loop.create_future()),
         *command.argv,
-        stdin=DEVNULL if command.stdin is None else PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
+        stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env=dict(command.environment),
         cwd=command.directory,
         start_new_session=True,
+        # Python ignores SIGXFSZ, and so does the child then: a file that grows too large is an error that it tells.
+        restore_signals=False,
     )
-    ended = False
     try:
-        _limit(process.pid, command.limits)
-        result = await _talk(process, command)
-        ended = True
-        return result
+        _limit(talk.pid, command.limits)
+        talk.hear(command.stdin)
+        timed_out = not await _ends_within(talk, command.seconds)
+        if timed_out:
+            talk.kill(signal.SIGTERM)
+            await _ends_within(talk, _GRACE)
     finally:
-        if not ended:
-            _kill(process, signal.SIGKILL)
-            await process.wait()
+        if not talk.ended.done():
+            talk.kill(signal.SIGKILL)
+            await asyncio.shield(talk.ended)
+        transport.close()
+    errors = talk.errors.decode(errors="replace")
+    return Ended(transport.get_returncode() or 0, bytes(talk.output), errors, timed_out, talk.overflowed)
 
 
-async def _talk(process: Process, command: Command) -> Ended:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    output, errors = bytearray(), bytearray()
-    timed_out = overflowed = False
-    try:
-        async with asyncio.timeout(command.seconds):
-            overflowed, _, _ = await asyncio.gather(
-                _read(process.stdout, output, command.output_limit, process),
-                _read(process.stderr, errors, _ERRORS_LIMIT, None),
-                _feed(process, command.stdin),
-            )
-            await process.wait()
-    except TimeoutError:
-        timed_out = True
-        await _end(process)
-    code = await process.wait()
-    return Ended(code, bytes(output), errors.decode(errors="replace"), timed_out, overflowed)
+async def _ends_within(talk: _Talk, seconds: float) -> bool:
+    done, _ = await asyncio.wait([talk.ended], timeout=seconds)
+    return bool(done)
 
 
-async def _feed(process: Process, stdin: bytes | None) -> None:
-    if process.stdin is None or stdin is None:
-        return
-    with suppress(ConnectionError):
-        process.stdin.write(stdin)
-        await process.stdin.drain()
-    process.stdin.close()
+class _Talk(asyncio.SubprocessProtocol):
+    """What a process says, until it has ended and nobody holds its pipes any more."""
 
+    def __init__(self, output_limit: int, ended: asyncio.Future[None]) -> None:
+        self.output = bytearray()
+        self.errors = bytearray()
+        self.overflowed = False
+        self.ended = ended
+        self._limit = output_limit
 
-async def _read(stream: asyncio.StreamReader, into: bytearray, limit: int, kill: Process | None) -> bool:
-    """Reads to the end and drops what is past the limit. Returns whether anything was: that kills ``kill``."""
-    overflowed = False
-    while chunk := await stream.read(_CHUNK):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._transport = transport
+        self.pid = transport.get_pid()
+
+    def hear(self, stdin: bytes | None) -> None:
+        """Gives the process its input, and the end of it."""
+        pipe = self._transport.get_pipe_transport(0)
+        if stdin is not None and isinstance(pipe, asyncio.WriteTransport):
+            pipe.write(stdin)
+            pipe.close()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        into, limit = (self.output, self._limit) if fd == 1 else (self.errors, _ERRORS_LIMIT)
         room = limit - len(into)
-        into += chunk[:room]
-        if len(chunk) > room and not overflowed:
-            overflowed = True
-            if kill is not None:
-                _kill(kill, signal.SIGKILL)
-    return overflowed
+        into += data[:room]
+        if fd == 1 and len(data) > room and not self.overflowed:
+            self.overflowed = True
+            self.kill(signal.SIGKILL)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def kill(self, number: signal.Signals) -> None:
+        """To the whole group, whose leader is the process: its children do not outlive it."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
 
 
 def _limit(pid: int, limits: Mapping[int, int]) -> None:
@@ -130,17 +140,3 @@ def _limit(pid: int, limits: Mapping[int, int]) -> None:
     with suppress(ProcessLookupError):  # it ended already
         for kind, value in limits.items():
             resource.prlimit(pid, kind, (value, value))
-
-
-def _kill(process: Process, number: signal.Signals) -> None:
-    """To the whole group, whose leader is the process: its children do not outlive it."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-async def _end(process: Process) -> None:
-    _kill(process, signal.SIGTERM)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE):
-            await process.wait()
-    _kill(process, signal.SIGKILL)

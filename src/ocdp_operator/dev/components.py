@@ -128,6 +128,8 @@ class Components:
             f"--service-account-private-key-file={self.layout.signing_key}",
             f"--root-ca-file={self.layout.authority}",
             "--enable-hostpath-provisioner=true",
+            # A simulated node never dies: a heartbeat that comes late on a busy machine must not end its pods.
+            "--node-monitor-grace-period=24h",
             *_UNSERVED,
         )
 

@@ -7,7 +7,7 @@ Identical facts give an identical status, so that nothing is written twice.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ocdp_operator.errors import Reason, ReconcileError, Stage, Stalled
@@ -26,7 +26,7 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.health import Health, Verdict
 
 _HISTORY = 5
-_ORDER = ("Ready", "TemplateResolved", "Applied", "Healthy", "Reconciling", "Stalled", "Deleting")
+_ORDER = {type_: rank for rank, type_ in enumerate(("Ready", "TemplateResolved", "Applied", "Healthy"))}
 _ABNORMAL = frozenset({"Reconciling", "Stalled", "Deleting"})
 """Present only while True."""
 _UNKNOWABLE = frozenset(
@@ -81,6 +81,28 @@ def summarize(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatus:
     for condition in wanted:
         conditions = conditions.put(condition, now=now)
     return _with_facts(claim, facts, conditions.without(*(_ABNORMAL - {c.type for c in wanted})), now)
+
+
+def deleting(
+    claim: WorkloadClaim, reason: Reason, message: str, now: datetime, *, failure: Failure | None
+) -> ClaimStatus:
+    """The status of a claim whose deletion waits; everything that release needs stays in it."""
+    conditions = claim.status.condition_set.without("Reconciling", "Stalled")
+    for condition in (
+        _condition("Ready", Truth.FALSE, Reason.DELETING, message, claim.generation),
+        _condition("Deleting", Truth.TRUE, reason, message, claim.generation),
+    ):
+        conditions = conditions.put(condition, now=now)
+    changes = {
+        "conditions": _ordered(conditions),
+        "observed_generation": claim.generation,
+        "failure": failure,
+    }
+    return claim.status.model_copy(update=changes)
+
+
+def _ordered(conditions: Conditions) -> tuple[Condition, ...]:
+    return tuple(sorted(conditions, key=lambda condition: (_ORDER.get(condition.type, 9), condition.type)))
 
 
 def _condition(type_: str, status: Truth, reason: Reason, message: str, generation: int) -> Condition:
@@ -168,7 +190,7 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
         )
     return ClaimStatus(
         observed_generation=claim.generation,
-        conditions=tuple(sorted(conditions, key=lambda c: _ORDER.index(c.type))),
+        conditions=_ordered(conditions),
         template=in_force,
         deletion_policy=workload.deletion_policy if workload else old.deletion_policy,
         inventory=tuple(facts.inventory.to_wire()),
@@ -200,8 +222,3 @@ def _history(claim: WorkloadClaim, facts: Facts, now: datetime) -> tuple[History
         healthy=healthy,
     )
     return (item, *history)[:_HISTORY]
-
-
-def with_error(facts: Facts, error: ReconcileError) -> Facts:
-    """The facts found until an error ended the reconcile."""
-    return replace(facts, error=error)

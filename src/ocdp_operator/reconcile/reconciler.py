@@ -16,7 +16,7 @@ from ocdp_operator.model.kinds import POD, WORKLOAD
 from ocdp_operator.model.objects import ObjectRef
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
-from ocdp_operator.plan.summary import summarize, with_error
+from ocdp_operator.plan.summary import deleting, summarize
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.parking import Parking
 from ocdp_operator.reconcile.pipeline import apply_claim
@@ -101,7 +101,7 @@ class Reconciler:
         run = self._run(claim, memory)
         error = await self._attempt(run)
         if error is not None:
-            run.facts = with_error(run.facts, error)
+            run.found(error=error)
         before = claim.status
         status = summarize(run.claim, run.facts, self.now())
         if error is None and self._is_mere_progress(run, status, memory):
@@ -150,31 +150,14 @@ class Reconciler:
         try:
             released = await release_claim(run)
         except ReconcileError as error:
-            await self._write_deleting(run, error)
+            status = deleting(run.claim, error.reason, error.message, self.now(), failure=Failure.of(error))
+            await run.write_status(status)
             return self._backoff(memory)
         await self._emit(run)
         if released:
             _log.info("released", claim=str(claim.key))
             return self.resync_seconds
         return _LEAVING
-
-    async def _write_deleting(self, run: Run, error: ReconcileError) -> None:
-        conditions = run.claim.status.condition_set.without("Reconciling", "Stalled")
-        for type_, status, reason in (
-            ("Ready", Truth.FALSE, Reason.DELETING),
-            ("Deleting", Truth.TRUE, error.reason),
-        ):
-            generation = run.claim.generation
-            condition = Condition(
-                type=type_,
-                status=status,
-                reason=reason,
-                message=error.message,
-                observed_generation=generation,
-            )
-            conditions = conditions.put(condition, now=self.now())
-        changes = {"conditions": tuple(conditions), "failure": Failure.of(error)}
-        await run.write_status(run.claim.status.model_copy(update=changes))
 
     async def _tell(self, run: Run, before: ClaimStatus) -> None:
         """Adds the transitions between two statuses to what the pipeline had to tell, and posts all of it."""
@@ -270,7 +253,8 @@ class Reconciler:
 def _without_words(status: ClaimStatus) -> ClaimStatus:
     """The status without what changes while pods start: messages, reasons and addresses."""
     known = tuple(
-        condition.model_copy(update={"message": "", "reason": Reason.PROGRESSING}) for condition in status.conditions
+        condition.model_copy(update={"message": "", "reason": Reason.PROGRESSING})
+        for condition in status.conditions
     )
     return status.model_copy(update={"conditions": known, "endpoints": (), "url": ""})
 

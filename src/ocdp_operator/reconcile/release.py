@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ocdp_operator.errors import Reason
 from ocdp_operator.model.claim import DeletionPolicy
-from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.inventory import Entry, Inventory
 from ocdp_operator.model.kinds import RUNTIME_KINDS, SECRET, STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.names import FINALIZER
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.release import plan_release, waiting_message
+from ocdp_operator.plan.summary import deleting
 from ocdp_operator.reconcile.credentials import credentials_ref
 from ocdp_operator.reconcile.removing import Removal, remove
 from ocdp_operator.reconcile.run import Run
@@ -93,18 +93,6 @@ async def _rebuilt(run: Run) -> Inventory:
 
 async def _say_blocked(run: Run, leaving: list[Observed]) -> None:
     message = waiting_message(leaving, now=run.now())
-    now, generation = run.now(), run.claim.generation
-    conditions = run.claim.status.condition_set.without("Reconciling", "Stalled")
-    for type_, status, reason in (
-        ("Ready", Truth.FALSE, Reason.DELETING),
-        ("Deleting", Truth.TRUE, Reason.WAITING_FOR_RESOURCES),
-    ):
-        condition = Condition(
-            type=type_, status=status, reason=reason, message=message, observed_generation=generation
-        )
-        conditions = conditions.put(condition, now=now)
     await run.write_status(
-        run.claim.status.model_copy(
-            update={"conditions": tuple(conditions), "observed_generation": generation}
-        )
+        deleting(run.claim, Reason.WAITING_FOR_RESOURCES, message, run.now(), failure=None)
     )

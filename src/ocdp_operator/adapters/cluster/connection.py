@@ -101,5 +101,6 @@ class Login:
                 f"The kubeconfig {self._kubeconfig.name} or a file it names cannot be read: {error.strerror}."
             )
         if isinstance(error, ConfigException):
-            return f"The kubeconfig {self._kubeconfig.name} cannot be used: {error}"
+            said = str(error).replace(str(self._kubeconfig), "it")
+            return f"The kubeconfig {self._kubeconfig.name} cannot be used: {said}"
         return f"The kubeconfig {self._kubeconfig.name} does not exist or is not one."

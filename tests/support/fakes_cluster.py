@@ -99,7 +99,7 @@ class FakeCluster:
             return claim
         raw = self._claim_as_read(claim)
         changed = deepcopy(raw)
-        changed["status"] = _json_merged(raw.get("status") or {}, patch)
+        changed["status"] = json_merged(raw.get("status") or {}, patch)
         return self._store_claim(raw, changed)
 
     async def apply(self, namespace: str, manifest: Manifest, *, uid: str) -> Observed:
@@ -126,7 +126,7 @@ class FakeCluster:
         live = self.objects.get((namespace, ref))
         if live is not None:
             after = deepcopy(live)
-            after["status"] = _json_merged(live.get("status") or {}, dict(status))
+            after["status"] = json_merged(live.get("status") or {}, dict(status))
             self._store_object((namespace, ref), live, after)
 
     async def get(self, namespace: str, ref: ObjectRef) -> Observed | None:
@@ -168,7 +168,7 @@ class FakeCluster:
             self._write()
             after = deepcopy(live)
             for operation in patch[1:]:
-                _remove_at(after, operation["path"])
+                remove_at(after, operation["path"])
             self._store_object((namespace, observed.ref), live, after)
         return Observed.of(kind, _visible(kind, self.objects[namespace, observed.ref]))
 
@@ -313,7 +313,7 @@ def _visible(kind: Kind, raw: Raw) -> Raw:
     return raw if kind.observes_status else {"metadata": raw["metadata"]}
 
 
-def _json_merged(value: Any, patch: Any) -> Any:
+def json_merged(value: Any, patch: Any) -> Any:
     """RFC 7396."""
     if not isinstance(patch, dict):
         return deepcopy(patch)
@@ -322,7 +322,7 @@ def _json_merged(value: Any, patch: Any) -> Any:
         if part is None:
             result.pop(name, None)
         else:
-            result[name] = _json_merged(result.get(name), part)
+            result[name] = json_merged(result.get(name), part)
     return result
 
 
@@ -330,7 +330,8 @@ def _encoded(text: Mapping[str, str]) -> dict[str, str]:
     return {key: base64.b64encode(value.encode()).decode() for key, value in text.items()}
 
 
-def _remove_at(raw: Any, pointer: str) -> None:
+def remove_at(raw: Any, pointer: str) -> None:
+    """RFC 6902's ``remove``."""
     *way, last = pointer.split("/")[1:]
     node = raw
     for name in way:

@@ -33,8 +33,7 @@ class FakeRenderer:
         self.renders += 1
         files = {f"source/{path}": content for path, content in artifact.files.items()}
         files |= {f"overlay/{path}": content for path, content in overlay.files.items()}
-        objects = [_complete(each) for each in _built(files, "overlay", [])]
-        return Rendering(tuple(Manifest.of(each) for each in objects))
+        return Rendering(tuple(Manifest.of(each) for each in _built(files, "overlay", [])))
 
 
 def _failed(what: str) -> Stalled:
@@ -46,7 +45,9 @@ def _built(files: Mapping[str, bytes], directory: str, objects: list[Object]) ->
     (said,) = load_documents(files[f"{directory}/kustomization.yaml"], name=directory)
     for path in said.get("resources", ()):
         place = posixpath.normpath(posixpath.join(directory, path))
-        found = [dict(each) for each in load_documents(files[place], name=place)] if place in files else None
+        found = (
+            [_complete(each) for each in load_documents(files[place], name=place)] if place in files else None
+        )
         objects += _built(files, place, []) if found is None else found
     for generator in said.get("configMapGenerator", ()):
         _generate(files, directory, generator, objects)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -16,6 +17,7 @@ from ocdp_operator.plan.wording import shown
 Setting = tuple[str, Any]
 """A JSON pointer (RFC 6901) and the value that is set there."""
 
+_INTEGERS: Final = range(-(2**63), 2**64)
 _YAML: Final = (".yaml", ".yml")
 _JSON: Final = (".json",)
 _ENV: Final = (".env", ".properties")
@@ -36,6 +38,8 @@ def with_settings(name: str, content: bytes, settings: Sequence[Setting]) -> byt
     document = _document(name, content, as_json=suffix in _JSON)
     for pointer, value in settings:
         _set(name, document, pointer, deepcopy(value))
+    if suffix in _YAML:
+        document = _with_yaml_numbers(document)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
@@ -68,6 +72,24 @@ def _document(name: str, content: bytes, *, as_json: bool) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         raise _failed(name, "it is no JSON") from None
+
+
+def _with_yaml_numbers(value: Any) -> Any:
+    """Numbers as YAML 1.1 and 1.2 both read them: with an exponent it takes a point and a sign; JSON has no infinity."""
+    if isinstance(value, dict):
+        return {key: _with_yaml_numbers(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_with_yaml_numbers(below) for below in value]
+    if type(value) is int and value not in _INTEGERS:
+        return orjson.Fragment(str(value))
+    if not isinstance(value, float):
+        return value
+    mantissa, exponent, digits = repr(value).partition("e")
+    if exponent:
+        return orjson.Fragment(f"{mantissa}{'' if '.' in mantissa else '.0'}e{digits}")
+    return (
+        value if isfinite(value) else orjson.Fragment(mantissa.replace("inf", ".inf").replace("nan", ".nan"))
+    )
 
 
 def _steps(pointer: str) -> list[str]:

@@ -91,8 +91,7 @@ class TestBadDays:
     async def test_not_found_by_something_in_between_is_no_absence(
         self, proxy: FaultyProxy, through: KubeClient
     ) -> None:
-        proxy.refuse("configmaps", 404, **{"Audit-Id": ""})
-        proxy.rules[0] = _plain_404
+        proxy.rules.append(_plain_404)
         with pytest.raises(Waiting):
             await KubeCluster(through).get("team-a", CONFIG)
 
@@ -140,7 +139,20 @@ class TestLogin:
                 await KubeCluster(client).get(world.namespace, CONFIG)
             assert caught.value.reason is Reason.FORBIDDEN
             proxy.kubeconfig(path)
+            client._renewed_at = float("-inf")  # as if some seconds had gone by
             assert await KubeCluster(client).get(world.namespace, CONFIG) is None
+
+    async def test_login_that_is_never_accepted_is_not_read_for_each_request(
+        self, proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with KubeClient.connect(proxy.kubeconfig(tmp_path / "config", token="old")) as client:
+            loads = []
+            load = client._login.load
+            monkeypatch.setattr(client._login, "load", lambda: loads.append(1) or load())
+            for _ in range(5):
+                with pytest.raises(Waiting, match="login"):
+                    await KubeCluster(client).get("team-a", CONFIG)
+            assert len(loads) == 1
 
     async def test_pod_reads_its_rotated_token(
         self, served: Cluster, world: RealWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -157,10 +169,11 @@ class TestLogin:
             assert await KubeCluster(client).get(world.namespace, CONFIG) is None
             assert client.connection_info()["token"] == token
             file.write_text("rotated")
-            await client._renew()
+            await client._login.load()
             assert client.connection_info()["token"] == "rotated"
             file.unlink()
-            await client._renew()
+            with pytest.raises(SettingsError):
+                await client._login.load()
             assert client.connection_info()["token"] == "rotated"
 
     async def test_event_source_gets_a_login_that_works(self, served: Cluster) -> None:

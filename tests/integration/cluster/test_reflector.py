@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ocdp_operator.adapters.cluster import KubeClient, Reflector
+from ocdp_operator.adapters.cluster.trimming import trimmed
 from ocdp_operator.adapters.cluster.watch import Patience
 from ocdp_operator.dev.controlplane import ControlPlane
 from ocdp_operator.model.claim import ClaimKey
@@ -82,7 +83,8 @@ async def watching_through(
 
 
 async def put(world: RealWorld, body: dict[str, object], uid: str = "") -> Observed:
-    return await world.cluster.apply(world.namespace, marked(body, world.namespace), uid=uid)
+    """Applies an object of a claim; returns what of the answer is kept."""
+    return trimmed(await world.cluster.apply(world.namespace, marked(body, world.namespace), uid=uid))
 
 
 async def test_every_kind_gets_listed(client: KubeClient) -> None:
@@ -280,6 +282,16 @@ class TestBadDays:
             assert watcher.sees(CONFIG, world.namespace) == there
             await put(world, deployment())
             await until(lambda: watcher.sees(APP, world.namespace), "the watch goes on from the list")
+
+    async def test_list_that_breaks_half_way_starts_over(
+        self, proxy: FaultyProxy, world: RealWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ocdp_operator.adapters.cluster.pages._PAGE", 1)
+        proxy.refuse("sendInitialEvents", 422)
+        proxy.refuse("continue=", 503, times=1)
+        created = [await put(world, config_map(name)) for name in ("a", "b", "c")]
+        async with watching_through(proxy, tmp_path) as watcher:
+            assert all(watcher.sees(each.ref, world.namespace) == each for each in created)
 
     async def test_own_fault_does_not_end_a_watch(
         self, client: KubeClient, world: RealWorld, monkeypatch: pytest.MonkeyPatch

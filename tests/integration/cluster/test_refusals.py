@@ -182,8 +182,18 @@ async def test_selector_alone_is_called_immutable(world: RealWorld) -> None:
     assert error.message == "Deployment/ide: spec.selector cannot be changed."
 
 
-async def test_volume_that_may_not_grow_says_so(world: RealWorld) -> None:
-    created = await put(world, claim())
+async def test_volume_that_may_neither_grow_nor_shrink_says_so(world: RealWorld) -> None:
+    await world.create(
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": world.namespace},
+            "provisioner": await world.kubectl("get", "sc", "-o", "jsonpath={.items[0].provisioner}"),
+            "allowVolumeExpansion": False,
+        }
+    )
+    body = claim(storageClassName=world.namespace)
+    created = await put(world, body)
 
     async def bound() -> bool:
         seen = await world.cluster.get(world.namespace, created.ref)
@@ -191,9 +201,10 @@ async def test_volume_that_may_not_grow_says_so(world: RealWorld) -> None:
 
     await eventually(bound)
     for size in ("3Gi", "1Gi"):
-        error = await refused(world, changed(claim(), "spec.resources.requests.storage", size), created.uid)
+        error = await refused(world, changed(body, "spec.resources.requests.storage", size), created.uid)
         assert isinstance(error, Stalled)
         assert error.reason is IMMUTABLE
+    await world.kubectl("delete", "storageclass", world.namespace)
 
 
 async def test_node_port_of_another_service_is_waited_for(world: RealWorld) -> None:

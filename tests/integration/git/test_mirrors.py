@@ -208,14 +208,14 @@ async def test_the_next_commit_arrives_as_a_difference(
 async def test_a_repository_that_is_too_large_is_refused_while_it_comes(
     make_sources: MakeSources, server: GitServer, repository: GitRepository, tmp_path: Path
 ):
-    noise = b"".join(sha256(b"%d" % n).digest() for n in range(40_000))
+    noise = b"".join(sha256(b"%d" % n).digest() for n in range(2_000))
     commit = await repository.commit({**app_files(), "large": noise})
-    sources = await make_sources(limits=SourceLimits(pack_bytes=200_000))
+    sources = await make_sources(limits=SourceLimits(pack_bytes=20_000))
     with pytest.raises(Stalled) as error:
         await sources.fetch(pinned(server, commit), [])
     assert error.value.reason is Reason.SOURCE_TOO_LARGE
     stored = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in stored) < 1_000_000
+    assert sum(path.stat().st_size for path in stored) < 50_000
 
 
 async def test_many_files_that_nothing_reaches_cost_no_more_than_the_fetch(
@@ -274,6 +274,8 @@ async def test_hooks_and_settings_of_a_mirror_or_a_person_are_not_taken(
     )
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / ".gitconfig"))
+    for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.setenv(variable, str(tmp_path / "nowhere"))
     after = await repository.commit(app_files(service=b"# after\n"), amend=True)
     await sources.fetch(pinned(server, after), [])
     assert not marker.exists()

@@ -11,7 +11,7 @@ import pytest
 
 from ocdp_operator.adapters.git import SourceLimits
 from ocdp_operator.dev.gitserver import BasicAuth, GitServer
-from ocdp_operator.errors import Actor, Dependency, Reason, ReconcileError, SettingsError, Stalled, Waiting
+from ocdp_operator.errors import Dependency, Reason, ReconcileError, SettingsError, Stalled, Waiting
 from ocdp_operator.model.source import PinnedSource
 from tests.integration.git.conftest import (
     Answer,
@@ -119,7 +119,8 @@ async def test_a_redirect_is_never_followed(
     async with listening(says(code, f"Location: {target}")) as other:
         sources = await make_sources(other.origin, limits=QUICK)
         error = await refused(sources.fetch(pinned(other, commit), []))
-        assert error.actor is Actor.PLATFORM
+        assert isinstance(error, Stalled)
+        assert error.reason is Reason.URL_NOT_ALLOWED
         assert "redirect" in error.message
         assert server.requests == 0
 

@@ -69,6 +69,19 @@ async def test_a_hung_repository_does_not_delay_another(
         assert all(isinstance(result, asyncio.CancelledError) for result in results)
 
 
+async def test_a_probe_does_not_wait_for_a_fetch_that_hangs(make_sources: MakeSources):
+    async with listening(hang) as hung:
+        sources = await make_sources(hung.origin, limits=SourceLimits(fetch_seconds=30, probe_seconds=0.5))
+        fetching = asyncio.create_task(sources.fetch(pinned(hung, "1" * 40), []))
+        await hung.connected.wait()
+        began = time.monotonic()
+        with pytest.raises(Waiting):
+            await sources.probe(hung.url())
+        assert time.monotonic() - began < 10
+        assert len(hung.heard) == 1
+        fetching.cancel()
+
+
 async def test_no_more_than_four_gits_run_at_once(make_sources: MakeSources):
     async with listening(hang) as hung:
         sources = await make_sources(hung.origin, limits=SourceLimits(list_seconds=2))

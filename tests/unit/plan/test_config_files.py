@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.model.documents import load_documents
 from ocdp_operator.plan.config_files import with_settings
 
 Case = tuple[bytes, list[tuple[str, Any]], Any]
@@ -31,6 +32,14 @@ SET: dict[str, Case] = {
 @pytest.mark.parametrize(("content", "settings", "expected"), SET.values(), ids=SET.keys())
 def test_values_are_set_in_yaml(content: bytes, settings: list[tuple[str, Any]], expected: Any):
     assert yaml.safe_load(with_settings("x.yaml", content, settings)) == expected
+
+
+@given(st.floats(allow_nan=False) | st.integers(-(2**80), 2**80))
+def test_any_number_stays_itself_for_a_parser_of_yaml_1_1(number: float):
+    content = with_settings("x.yaml", b"old: .inf\nlarge: 36893488147419103232\n", [("/it", [number])])
+    found = yaml.safe_load(content)
+    assert (found["it"], found["old"], found["large"]) == ([number], float("inf"), 2**65)
+    assert load_documents(content, name="x") == (found,)
 
 
 def test_the_value_itself_is_not_changed_by_a_later_setting():

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, Self
 
 import aiohttp
@@ -30,6 +31,8 @@ _UNAUTHORIZED: Final = 401
 _MOST_TRIES: Final = 3
 _LONGEST_PAUSE: Final = 5.0
 """Seconds that one ``Retry-After`` may hold up a request."""
+_RENEWAL_SECONDS: Final = 2.0
+"""Between two looks at a login that is not accepted: it may take a plugin's process to read it."""
 _READ_ONLY: Final = frozenset({"GET", "HEAD"})
 
 
@@ -72,6 +75,7 @@ class KubeClient:
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=_CONNECT_SECONDS)
         self._session: aiohttp.ClientSession | None = None
         self._renewing = asyncio.Lock()
+        self._renewed_at = float("-inf")
         self.writes = 0
         """Mutating requests that were sent, repeated ones too."""
 
@@ -191,11 +195,11 @@ class KubeClient:
         )
 
     async def _renew(self) -> None:
-        """Reads the login anew; requests that are under way keep the connections they have."""
-        if self._renewing.locked():
-            async with self._renewing:
-                return  # somebody else did it meanwhile
+        """Reads the login anew, unless that was done a moment ago; requests under way keep the connections they have."""
         async with self._renewing:
+            if monotonic() - self._renewed_at < _RENEWAL_SECONDS:
+                return
+            self._renewed_at = monotonic()
             try:
                 await self._login.load()
             except SettingsError as error:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import POD, Kind
-from ocdp_operator.model.names import RESERVED_PREFIXES
+from ocdp_operator.model.names import OWNER, RESERVED_PREFIXES
 from ocdp_operator.model.objects import Observed
 
 _CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 _VOLUME_SOURCES: Final = ("configMap", "secret", "projected", "persistentVolumeClaim")
-_POD_STATUS: Final = ("phase", "reason", "message", "conditions")
+_POD_STATUS: Final = ("phase", "reason", "message")
+_POD_CONDITION: Final = ("type", "status", "reason", "message")
 _CONTAINER_STATUSES: Final = ("initContainerStatuses", "containerStatuses")
 _CONTAINER_STATUS: Final = ("name", "ready", "started", "restartCount", "state", "lastState")
 _OWNER: Final = ("kind", "name", "uid", "controller")
@@ -28,9 +29,12 @@ def observe(kind: Kind, raw: Mapping[str, Any]) -> Observed:
 
 
 def trimmed(observed: Observed) -> Observed:
-    """Without annotations of others, and of pods only their references: no plain value of an environment is kept."""
+    """Without labels and annotations of others; of pods only their references, so no plain value of an environment."""
+    labels = {name: text for name, text in observed.labels.items() if name.startswith(RESERVED_PREFIXES)}
     annotations = {
-        name: text for name, text in observed.annotations.items() if name.startswith(RESERVED_PREFIXES)
+        name: text
+        for name, text in observed.annotations.items()
+        if name.startswith(RESERVED_PREFIXES) and name != OWNER  # the mark is read already
     }
     body = observed.body
     spec = body.get("spec")
@@ -40,7 +44,7 @@ def trimmed(observed: Observed) -> Observed:
     elif spec is not None and "template" in spec:
         template = {"spec": _references(spec["template"].get("spec") or {})}
         body = {**body, "spec": {**spec, "template": template}}
-    return replace(observed, annotations=annotations, body=body)
+    return replace(observed, labels=labels, annotations=annotations, body=body)
 
 
 def _references(pod: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +71,13 @@ def _container(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pod_status(status: Mapping[str, Any]) -> dict[str, Any]:
-    kept = _picked(status, _POD_STATUS)
+    """Of the conditions only Ready and what is wrong; of the containers what they do, not what they are."""
+    kept: dict[str, Any] = _picked(status, _POD_STATUS)
+    kept["conditions"] = [
+        _picked(condition, _POD_CONDITION)
+        for condition in status.get("conditions") or ()
+        if condition["type"] == "Ready" or condition["status"] != "True"
+    ]
     for part in _CONTAINER_STATUSES:
         if status.get(part):
             kept[part] = [_picked(each, _CONTAINER_STATUS) for each in status[part]]

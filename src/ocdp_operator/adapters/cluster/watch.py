@@ -121,13 +121,14 @@ class KindWatch:
     async def relist(self) -> None:
         """Lists the kind, page by page, and reports what changed and what is gone."""
         self._seen = set()
+        version = ""
         accept = paths.JSON if self._kind.observes_status else paths.METADATA_LIST
         query = f"&{self._selector}"
         async for page in list_pages(self._client, self._kind, self._request, query=query, accept=accept):
             for raw in page.items:
                 self._change(raw)
-            self._version = page.version
-        self._end_list()
+            version = page.version
+        self._end_list(version)
 
     async def _follow(self) -> None:
         """One watch, from where we are until the server ends it."""
@@ -169,8 +170,7 @@ class KindWatch:
             if self._seen is None:
                 self._version = raw["metadata"]["resourceVersion"]
             elif event["type"] == "BOOKMARK" and _LIST_END in (raw["metadata"].get("annotations") or {}):
-                self._version = raw["metadata"]["resourceVersion"]
-                self._end_list()
+                self._end_list(raw["metadata"]["resourceVersion"])
 
     def _change(self, raw: Mapping[str, Any]) -> None:
         metadata = raw["metadata"]
@@ -189,8 +189,9 @@ class KindWatch:
         if gone is not None:
             self._tell(gone)
 
-    def _end_list(self) -> None:
+    def _end_list(self, version: str) -> None:
         seen, self._seen = self._seen or set(), None
+        self._version = version
         self._alive_at = monotonic()
         self.listed = True
         for gone in self._store.prune(self._kind, seen, int(self._version)):

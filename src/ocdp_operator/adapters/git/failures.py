@@ -62,9 +62,9 @@ _COMPLAINTS: Final = (
     ),
     _complaint(
         r"returned error: 3\d\d|unable to update url base from redirection",
-        Reason.GIT_OPERATION_FAILED,
+        Reason.URL_NOT_ALLOWED,
         "answers with a redirect, which is never followed",
-        actor=Actor.PLATFORM,
+        stalls=True,
         remedy="Publish the template with the URL that the server redirects to.",
     ),
     _complaint(

@@ -1,7 +1,8 @@
 """A commit's files, read with GitPython from a bare mirror: objects only. No work tree, no ref, no option of a user.
 
-GitPython starts ``git cat-file`` for it, with the process's environment; what we set on top shuts out every configuration
-but the mirror's own. Importing GitPython asks git for its version, so this module is imported when sources are opened.
+GitPython starts ``git cat-file`` for it, with this process's environment; what we set on top shuts out every configuration
+and every object but the mirror's own. Importing GitPython asks git for its version, so this module is imported when
+sources are opened.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ocdp_operator.errors import Reason, Stalled
 _ENVIRONMENT: Final = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_COUNT": "0",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
     "GIT_ALLOW_PROTOCOL": "",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -49,7 +52,8 @@ def export(mirror: Path, commit: str, roots: tuple[str, ...], limits: SourceLimi
 @contextmanager
 def _commit_tree(mirror: Path, commit: str) -> Iterator[CommitTree]:
     with Repo(mirror, expand_vars=False) as repo:
-        repo.git.update_environment(**_ENVIRONMENT)
+        place = {"GIT_DIR": str(mirror), "GIT_OBJECT_DIRECTORY": str(mirror / "objects")}
+        repo.git.update_environment(**_ENVIRONMENT, **place)
         binary = bytes.fromhex(commit)
         if repo.odb.info(binary).type != b"commit":
             raise Stalled(Reason.REF_NOT_FOUND, f"{commit[:12]} names no commit.")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from ocdp_operator.adapters.confined import Ended
 from ocdp_operator.adapters.git.artifacts import ArtifactKey
@@ -23,6 +23,9 @@ from ocdp_operator.adapters.git.refs import check_ref, commit_of, patterns
 from ocdp_operator.adapters.git.store import Store
 from ocdp_operator.errors import Reason, ReconcileError, SettingsError, Stalled, Waiting
 from ocdp_operator.model.source import Artifact, PinnedSource
+
+_GRACE: Final = 3.0
+"""Seconds that a probe waits for its turn."""
 
 
 class GitSources:
@@ -96,9 +99,16 @@ class GitSources:
         return await asyncio.shield(flight)
 
     async def probe(self, repository_url: str) -> None:
-        """See the port: asks the repository for its HEAD."""
+        """See the port: asks the repository for its HEAD. Takes little more than ``probe_seconds`` in any case."""
         parts = self._allowed.check(repository_url)
-        await self._list(repository_url, parts, ("HEAD",), seconds=self._limits.probe_seconds)
+        seconds = self._limits.probe_seconds
+        try:
+            async with asyncio.timeout(seconds + _GRACE):
+                await self._list(repository_url, parts, ("HEAD",), seconds=seconds)
+        except TimeoutError:  # a fetch from it is under way, and hangs
+            what = f"The repository {shown(repository_url)} did not answer in time."
+            away = dependency(repository_url)
+            raise Waiting(Reason.GIT_OPERATION_FAILED, what, dependency=away) from None
 
     async def resolve_ref(self, repository_url: str, ref: str) -> str:
         """The commit that a branch, a tag, a full ref name or a commit id names now; of an annotated tag, its commit.

@@ -22,7 +22,7 @@ SAID = {
     "is not there": (f"fatal: repository '{URL}/' not found", Reason.GIT_OPERATION_FAILED),
     "redirects": (
         f"fatal: unable to access '{URL}/': The requested URL returned error: 302",
-        Reason.GIT_OPERATION_FAILED,
+        Reason.URL_NOT_ALLOWED,
     ),
     "is in trouble": (
         f"fatal: unable to access '{URL}/': The requested URL returned error: 503",
@@ -66,7 +66,7 @@ def test_what_git_complains_of_becomes_a_reason(said: str, reason: Reason):
         assert error.dependency == AWAY
     else:
         assert isinstance(error, Stalled)
-        assert reason in {Reason.REF_NOT_FOUND, Reason.SOURCE_TOO_LARGE, Reason.UNSAFE_BUILD}
+        assert reason not in {Reason.GIT_OPERATION_FAILED, Reason.AUTHENTICATION_FAILED}
 
 
 def test_words_in_the_url_itself_are_no_complaint():

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from random import Random
 
-from ocdp_operator.errors import CATALOG, Dependency, ReconcileError
+from ocdp_operator.errors import CATALOG, Dependency, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.reconcile.ports import Catalog, Sources
 from ocdp_operator.reconcile.queue import ClaimQueue
@@ -25,6 +25,7 @@ class Parking:
         self._sources = sources
         self._random = random
         self._parked: defaultdict[Dependency, set[ClaimKey]] = defaultdict(set)
+        self._probing: set[Dependency] = set()
 
     def park(self, key: ClaimKey, dependency: Dependency) -> None:
         """The claim waits for this dependency and no other."""
@@ -40,9 +41,12 @@ class Parking:
 
     async def run(self, every: float) -> None:
         """Probes each dependency that somebody waits for about every ``every`` seconds, for ever."""
-        while True:
-            await asyncio.sleep(every * self._random.uniform(0.7, 1.3))
-            await asyncio.gather(*(self._probe(dependency) for dependency in list(self._parked)))
+        async with asyncio.TaskGroup() as probes:
+            while True:
+                await asyncio.sleep(every * self._random.uniform(0.7, 1.3))
+                for dependency in self._parked.keys() - self._probing:
+                    self._probing.add(dependency)
+                    probes.create_task(self._probe(dependency))  # a slow one delays no other
 
     async def _probe(self, dependency: Dependency) -> None:
         try:
@@ -50,8 +54,12 @@ class Parking:
                 await self._catalog.counter()
             else:
                 await self._sources.probe(dependency.name)
-        except ReconcileError:
+        except Waiting:
             return
+        except ReconcileError:
+            pass  # it answers, if only with a refusal: the claims will say which
+        finally:
+            self._probing.discard(dependency)
         woken = self._parked.pop(dependency, set())
         spread = min(_SPREAD, _PER_CLAIM * len(woken))
         for key in sorted(woken):

@@ -89,6 +89,7 @@ class Reason(StrEnum):
     CREDENTIALS_REGENERATED = "CredentialsRegenerated"
     DRIFT_CORRECTED = "DriftCorrected"
     PRUNED = "Pruned"
+    UPDATE_AVAILABLE = "UpdateAvailable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,12 @@ class World:
         self.cluster = FakeCluster(builders.NAMESPACE)
         self.cluster.namespaces[builders.NAMESPACE]["labels"] = {WORKSPACE: builders.WORKSPACE}
         self.renders = 0
+        self.published: list[TemplateRevision] = []
         self.kill_before: int | None = None
         """Die before this mutating request, counted from the last start; ``kill_after``: when it is done."""
         self.kill_after: int | None = None
+        self.then: Callable[[], None] = lambda: None
+        """What the user does after that."""
         self._write = self.cluster._write
         self.restart()
 
@@ -65,9 +68,11 @@ class World:
     async def ask(self, question: CatalogQuestion) -> CatalogAnswer:
         if self.away:
             raise Waiting(Reason.CATALOG_UNAVAILABLE, "The catalog does not answer.", dependency=CATALOG)
+        if self.revision not in self.published:
+            self.published.append(self.revision)
         answer = builders.answer(self.revision)
-        known = question.revision in (None, self.revision.revision)
-        return answer if known else replace(answer, revision=None)
+        known = [each for each in self.published if question.revision in (None, each.revision)]
+        return replace(answer, revision=known[-1] if known else None)
 
     async def counter(self) -> int:
         return 1
@@ -89,6 +94,11 @@ class World:
         return Rendering(
             (*self.manifests, builders.manifest("Secret", credentials_name("ide"), type="Opaque"))
         )
+
+    async def catalog_is_back(self) -> None:
+        """It answers again, and the probe has noticed."""
+        self.away = False
+        await self.reconciler.parking._probe(CATALOG)
 
     # Time and processes.
 

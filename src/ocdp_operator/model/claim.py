@@ -60,6 +60,8 @@ class TemplateInForce(WireModel):
     """The pin that was in the spec when this revision was taken: a changed pin moves the claim."""
     available: int | None = None
     """A newer revision."""
+    deletion_policy: DeletionPolicy | None = None
+    """What a claim that says nothing gets: the template's default, as recorded."""
 
 
 class Endpoint(WireModel):

@@ -143,4 +143,6 @@ class ResolvedWorkload:
     """Keys of the credentials Secret that are generated, with their length."""
     components: tuple[str, ...] = ()
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN_DATA
+    default_policy: DeletionPolicy = DeletionPolicy.RETAIN_DATA
+    """The deletion policy if the claim says nothing."""
     newer: int | None = None

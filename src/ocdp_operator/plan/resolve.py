@@ -85,6 +85,7 @@ def resolve(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bo
     _check_access(claim, answer, succeeded_before=succeeded_before)
     revision = _revision(claim, answer)
     body = revision.body
+    default_policy = _default_policy(claim, body)
     workload = ResolvedWorkload(
         claim_name=claim.key.name,
         namespace=claim.key.namespace,
@@ -93,7 +94,8 @@ def resolve(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bo
         revision=revision,
         values=fill(claim.spec.values, body.values_schema),
         secret_keys=_secret_keys(body),
-        deletion_policy=_deletion_policy(claim, body),
+        deletion_policy=claim.spec.deletion_policy or default_policy,
+        default_policy=default_policy,
         newer=answer.newest if answer.newest is not None and answer.newest > revision.revision else None,
     )
     return replace(workload, components=tuple(dict.fromkeys(_components(workload))))
@@ -191,12 +193,13 @@ def _recorded_commit(claim: WorkloadClaim) -> tuple[str, str]:
     return "", ""
 
 
-def _deletion_policy(claim: WorkloadClaim, body: RevisionBody) -> DeletionPolicy:
-    """The user's word, else the template's default; but a silent claim never moves from keeping data to deleting it."""
-    if claim.spec.deletion_policy is not None:
-        return claim.spec.deletion_policy
-    recorded, default = claim.status.deletion_policy, body.defaults.deletion_policy
-    deletes = default is DeletionPolicy.DELETE and recorded in (None, DeletionPolicy.DELETE)
+def _default_policy(claim: WorkloadClaim, body: RevisionBody) -> DeletionPolicy:
+    """The template's default; but a silent claim never moves from keeping data to deleting it."""
+    recorded = claim.status.template.deletion_policy if claim.status.template else None
+    deletes = body.defaults.deletion_policy is DeletionPolicy.DELETE and recorded in (
+        None,
+        DeletionPolicy.DELETE,
+    )
     return DeletionPolicy.DELETE if deletes else DeletionPolicy.RETAIN_DATA
 
 

@@ -132,11 +132,21 @@ def _resolved(facts: Facts, generation: int) -> Condition:
 def _applied(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
     """While a new generation cannot be resolved, the condition of the generation that runs stands."""
     error, generation = facts.error, claim.generation
-    if error is not None and error.stage is not Stage.TEMPLATE_RESOLVED:
+    if _denies_applied(facts) and error is not None:
         yield _condition("Applied", _truth(error), error.reason, error.message, generation)
+    elif facts.applied and error is not None and error.reason is Reason.PRUNE_FAILED:
+        yield _condition("Applied", Truth.TRUE, error.reason, error.message, generation)
     elif facts.applied:
         reason = Reason.PRUNE_BLOCKED if facts.pending_prune else Reason.APPLY_SUCCEEDED
         yield _condition("Applied", Truth.TRUE, reason, facts.applied_message, generation)
+
+
+def _denies_applied(facts: Facts) -> bool:
+    """Whether the error says that the generation is not applied: not so one about leftovers, nor one of not knowing."""
+    error = facts.error
+    if error is None or error.stage is Stage.TEMPLATE_RESOLVED:
+        return False
+    return not (facts.applied and (error.reason is Reason.PRUNE_FAILED or error.reason in _UNKNOWABLE))
 
 
 def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
@@ -153,7 +163,7 @@ def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
 
 def _ready(facts: Facts, generation: int) -> Condition:
     error, health = facts.error, facts.health
-    if facts.applied and health is not None:
+    if facts.applied and health is not None and not _denies_applied(facts):
         if health.verdict is Verdict.HEALTHY:
             message = f"All {len(health.objects)} objects are applied and healthy."
             return _condition("Ready", Truth.TRUE, Reason.AVAILABLE, message, generation)
@@ -187,6 +197,7 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
             commit=revision.source.commit,
             pinned=claim.spec.template_revision,
             available=workload.newer,
+            deletion_policy=workload.default_policy,
         )
     return ClaimStatus(
         observed_generation=claim.generation,

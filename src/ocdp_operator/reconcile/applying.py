@@ -20,12 +20,16 @@ async def apply_all(
 ) -> tuple[str, ...]:
     """Applies what must be sent, in order, and remembers each answer; returns one line for each object written.
 
-    Goes on past an object that is refused, so that one bad object hides no other; then raises the first refusal.
+    Goes on past an object that is refused, so that one bad object hides no other; then raises the first refusal. Where an
+    object belongs to somebody else, no later wave begins: pods must not run on data that was not adopted.
     """
     changes: list[str] = []
     refused: list[ReconcileError] = []
+    last_wave = float("inf")
     for manifest in manifests:
         entry = run.facts.inventory.entries[manifest.ref]
+        if entry.wave > last_wave:
+            break
         if entry.uid and entry.sent == manifest.sent_digest and manifest.ref not in drifted:
             continue
         try:
@@ -34,6 +38,8 @@ async def apply_all(
             refused.append(error)
             if error.reason in _STOPS_ALL:
                 break
+            if error.reason is Reason.OWNERSHIP_CONFLICT:
+                last_wave = entry.wave
             continue
         changes.append(f"{manifest.ref} {'configured' if observed.uid == entry.uid else 'created'}")
         _remember(run, entry, manifest, observed)

@@ -18,10 +18,12 @@ class ClaimStore:
     def put(self, claim: WorkloadClaim) -> bool:
         """Takes in a claim; False when something as new was known, such as the echo of our own write.
 
-        Versions of one object compare as integers (KEP-5504). A new UID under the same name is always newer.
+        Versions of one kind compare as integers (KEP-5504), also those of claims that had the same name in turn.
         """
+        if claim.deleting and not claim.finalizers:
+            return False  # the last version of a claim that is gone, told after its end
         known = self._claims.get(claim.key)
-        if known and known.uid == claim.uid and int(known.resource_version) >= int(claim.resource_version):
+        if known and int(known.resource_version) >= int(claim.resource_version):
             return False
         self._claims[claim.key] = claim
         return True

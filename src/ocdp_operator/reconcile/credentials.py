@@ -22,6 +22,8 @@ class Credentials:
 
     data: Mapping[str, str] = field(default_factory=dict, repr=False)
     version: int = 0
+    ref: SecretRef | None = None
+    """For the status, once the Secret is applied."""
 
 
 async def provide_credentials(run: Run, workload: ResolvedWorkload) -> Credentials:
@@ -44,9 +46,8 @@ async def provide_credentials(run: Run, workload: ResolvedWorkload) -> Credentia
             f"Secret/{name} had lost {', '.join(lost)}: new values were made, and the pods restart with them.",
             warning=True,
         )
-    run.found(credentials=SecretRef(name=name, keys=tuple(sorted(workload.secret_keys))))
     data = {key: {**kept, **made}[key] for key in workload.secret_keys}
-    return Credentials(data, version)
+    return Credentials(data, version, SecretRef(name=name, keys=tuple(sorted(data))))
 
 
 def _handed_out(run: Run) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Listing:
             await asyncio.sleep(every * random.uniform(0.8, 1.2) if listed else _RETRY)
 
     async def _list(self) -> bool:
-        known = set(self._claims)
+        known = {key: claim.uid for key in self._claims if (claim := self._claims.get(key))}
         try:
             claims = await self._list_claims()
         except ReconcileError as error:
@@ -50,9 +50,8 @@ class Listing:
         for claim in claims:
             if self._claims.put(claim):
                 self._queue.add(claim.key)
-        for key in known - {claim.key for claim in claims}:
-            gone = self._claims.get(key)
-            if gone is not None and self._claims.remove(key, gone.uid):
+        for key in known.keys() - {claim.key for claim in claims}:
+            if self._claims.remove(key, known[key]):  # not one that was made anew meanwhile
                 self._queue.add(key)
         self._claims.listed = True
         return True

@@ -26,11 +26,17 @@ class Parking:
         self._random = random
         self._parked: defaultdict[Dependency, set[ClaimKey]] = defaultdict(set)
         self._probing: set[Dependency] = set()
+        self._outages: dict[Dependency, Waiting] = {}
 
-    def park(self, key: ClaimKey, dependency: Dependency) -> None:
+    def park(self, key: ClaimKey, dependency: Dependency, outage: Waiting) -> None:
         """The claim waits for this dependency and no other."""
         self.leave(key)
+        self._outages[dependency] = outage
         self._parked[dependency].add(key)
+
+    def outage_of(self, dependency: Dependency) -> Waiting | None:
+        """The outage that a claim met, until a probe was answered: there is no need for each claim to meet it."""
+        return self._outages.get(dependency)
 
     def leave(self, key: ClaimKey) -> None:
         """The claim waits for nothing."""
@@ -60,6 +66,7 @@ class Parking:
             pass  # it answers, if only with a refusal: the claims will say which
         finally:
             self._probing.discard(dependency)
+        self._outages.pop(dependency, None)
         woken = self._parked.pop(dependency, set())
         spread = min(_SPREAD, _PER_CLAIM * len(woken))
         for key in sorted(woken):

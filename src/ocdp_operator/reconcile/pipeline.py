@@ -56,7 +56,10 @@ async def apply_claim(run: Run) -> None:
 
 async def _resolve(run: Run) -> ResolvedWorkload:
     succeeded_before = bool(run.claim.status.history)
-    answer = await run.ports.catalog.ask(question(run.claim, run.rules.cluster_id))
+    asked = question(run.claim, run.rules.cluster_id)
+    if run.catalog_outage is not None:
+        raise run.catalog_outage
+    answer = await run.ports.catalog.ask(asked)
     workload = resolve(run.claim, answer, succeeded_before=succeeded_before)
     run.found(workload=workload)
     return workload
@@ -121,6 +124,7 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     changes = await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
     run.found(
         applied=True,
+        credentials=credentials.ref,
         applied_message=_applied_message(run.facts.inventory, workload),
         input_digest=_input(workload, run.facts.inventory, credentials.version),
     )
@@ -168,7 +172,10 @@ async def _record(run: Run, desired: Desired, credentials_version: int) -> None:
     if len(union) > MAX_INVENTORY:
         message = f"{len(union)} objects would be on record, of at most {MAX_INVENTORY}: prune what is left of earlier ones."
         raise Stalled(Reason.POLICY_DENIED, message)
-    on_record = run.facts.applied and union.to_wire() == run.facts.inventory.to_wire()
+    # Unfinished already, or complete with only drift to repair: either way the record says all that is about to happen.
+    stands = run.facts.applied or not run.claim.status.input_digest
+    recorded = run.claim.status.recorded.to_wire() == union.to_wire()
+    on_record = stands and recorded and run.claim.status.observed_generation == run.claim.generation
     run.found(inventory=union, credentials_version=credentials_version)
     if not on_record or run.claim.status.credentials_version != credentials_version:
         await run.record()
@@ -225,6 +232,7 @@ async def _delete(run: Run, plan: PrunePlan) -> list[str]:
             failed.append(f"{entry.ref}: {error.message}")
             continue
         if removal is Removal.LEAVING:
+            run.leaving = True
             continue  # it stays on record until it is gone
         run.remember(run.facts.inventory.without([entry.ref]))
         if removal is Removal.NOT_OURS:
@@ -246,7 +254,9 @@ def _observe(run: Run) -> None:
     health = assess(inventory, live)
     if health.verdict is Verdict.HEALTHY and run.facts.applied:
         run.remember(mark_healthy(inventory))
-    run.found(health=health, endpoints=endpoints(live.values(), run.namespace))
+    # A label proves nothing: only the objects on record may say where the claim answers.
+    own = [seen for entry in inventory.desired if (seen := live.get(entry.ref)) and seen.uid == entry.uid]
+    run.found(health=health, endpoints=endpoints(own, run.namespace))
 
 
 def _applied_message(inventory: Inventory, workload: ResolvedWorkload) -> str:

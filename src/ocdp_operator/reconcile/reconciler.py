@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
+from typing import Any
 
 import structlog
 
-from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.errors import CATALOG, Conflict, Reason, ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
-from ocdp_operator.model.kinds import POD, WORKLOAD
+from ocdp_operator.model.kinds import POD, WORKLOAD, find_kind
 from ocdp_operator.model.objects import ObjectRef
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
@@ -69,6 +70,9 @@ class Reconciler:
             key = await self.queue.take()
             try:
                 await self.reconcile(key)
+            except Exception:  # noqa: BLE001 - one claim never ends the work on the others
+                _log.exception("reconcile failed", claim=str(key), code=Reason.INTERNAL_ERROR)
+                self.queue.add(key, _LAST_RETRY)
             finally:
                 self.queue.done(key)
 
@@ -134,14 +138,17 @@ class Reconciler:
     async def _attempt(self, run: Run) -> ReconcileError | None:
         try:
             await apply_claim(run)
-        except ReconcileError as error:
-            return error
         except Conflict:
             raise
-        except Exception:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
-            _log.exception("reconcile failed", claim=str(run.claim.key), code=Reason.INTERNAL_ERROR)
-            return Waiting(Reason.INTERNAL_ERROR, "The operator met a fault of its own; it will try again.")
+        except Exception as fault:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
+            return self._as_error(run, fault)
         return None
+
+    def _as_error(self, run: Run, fault: Exception) -> ReconcileError:
+        if isinstance(fault, ReconcileError):
+            return fault
+        _log.error("reconcile failed", claim=str(run.claim.key), code=Reason.INTERNAL_ERROR, exc_info=fault)
+        return Waiting(Reason.INTERNAL_ERROR, "The operator met a fault of its own; it will try again.")
 
     async def _release(self, claim: WorkloadClaim, memory: _Memory) -> float:
         if not claim.has_finalizer:
@@ -149,7 +156,10 @@ class Reconciler:
         run = self._run(claim, memory)
         try:
             released = await release_claim(run)
-        except ReconcileError as error:
+        except Conflict:
+            raise
+        except Exception as fault:  # noqa: BLE001 - our own fault is said like any other
+            error = self._as_error(run, fault)
             status = deleting(run.claim, error.reason, error.message, self.now(), failure=Failure.of(error))
             await run.write_status(status)
             return self._backoff(memory)
@@ -157,7 +167,7 @@ class Reconciler:
         if released:
             _log.info("released", claim=str(claim.key))
             return self.resync_seconds
-        return _LEAVING
+        return min(_PROGRESS, self._backoff(memory))
 
     async def _tell(self, run: Run, before: ClaimStatus) -> None:
         """Adds the transitions between two statuses to what the pipeline had to tell, and posts all of it."""
@@ -172,6 +182,10 @@ class Reconciler:
                 run.tell(Reason.HEALTH_CHECK_SUCCEEDED, health.message)
             elif health.status is Truth.FALSE:
                 run.tell(health.reason, health.message, warning=True)
+        template, was = run.claim.status.template, before.template
+        if template and template.available and was and template.available != was.available:
+            message = f"Revision {template.available} is available; the claim stays on {template.revision}."
+            run.tell(Reason.UPDATE_AVAILABLE, message)
         await self._emit(run)
 
     async def _emit(self, run: Run) -> None:
@@ -184,10 +198,12 @@ class Reconciler:
         health = run.facts.health
         ref = ObjectRef(WORKLOAD.group, WORKLOAD.kind, run.claim.key.name)
         entry = run.facts.inventory.get(ref)
-        if health is None or entry is None or not entry.uid or health.verdict is Verdict.PROGRESSING:
+        if health is None or entry is None or not entry.uid:
             return
         live = self.ports.observations.of_claim(run.namespace, run.claim.uid).get(ref)
         known = live.body.get("status", {}) if live is not None else {}
+        if health.verdict is Verdict.PROGRESSING and not _says_healthy(known):
+            return
         status = workload_status(run.claim.status, health, generation=live.generation if live else 1)
         if status != known:
             await self.ports.cluster.apply_status(run.namespace, ref, status)
@@ -195,13 +211,13 @@ class Reconciler:
     def _next(self, run: Run, error: ReconcileError | None, memory: _Memory) -> float:
         if error is None:
             memory.attempts = 0
-            if run.facts.inventory.undesired and run.facts.pending_prune is None:
+            if run.leaving:
                 return _LEAVING
             if run.facts.health is not None and run.facts.health.verdict is Verdict.PROGRESSING:
                 return self._jittered(min(_PROGRESS, self.resync_seconds))
             return self._jittered(self.resync_seconds)
         if isinstance(error, Waiting) and error.dependency is not None:
-            self.parking.park(run.claim.key, error.dependency)
+            self.parking.park(run.claim.key, error.dependency, error)
             return self._jittered(self.resync_seconds)
         if isinstance(error, Stalled):
             memory.attempts = 0
@@ -216,6 +232,7 @@ class Reconciler:
             store=self.claims,
             now=self.now,
             generate=self.generate,
+            catalog_outage=self.parking.outage_of(CATALOG),
             thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
         )
 
@@ -223,8 +240,9 @@ class Reconciler:
         """Absence means something only once the claims, the Pods and every kind in the inventory are listed (design 5)."""
         if not self.claims.listed:
             return False
-        kinds = {POD, *(entry.ref.known_kind for entry in claim.status.recorded)}
-        return all(self.ports.observations.is_listed(kind) for kind in kinds)
+        recorded = (find_kind(entry.ref.group, entry.ref.kind) for entry in claim.status.recorded)
+        # A kind that is unknown, after a step back to an older version, holds up nothing but itself.
+        return all(self.ports.observations.is_listed(kind) for kind in {POD, *recorded} if kind is not None)
 
     async def _read_again(self, claim: WorkloadClaim) -> None:
         try:
@@ -248,6 +266,10 @@ class Reconciler:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self.random.uniform(0.8, 1.2)
+
+
+def _says_healthy(status: Mapping[str, Any]) -> bool:
+    return any(c.get("type") == "Healthy" and c.get("status") == "True" for c in status.get("conditions", ()))
 
 
 def _without_words(status: ClaimStatus) -> ClaimStatus:

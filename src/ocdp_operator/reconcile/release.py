@@ -24,7 +24,8 @@ async def release_claim(run: Run) -> bool:
     namespace = await run.ports.cluster.namespace(run.namespace)
     if namespace is not None and not namespace.terminating:
         status = run.claim.status
-        policy = run.claim.spec.deletion_policy or status.deletion_policy or DeletionPolicy.RETAIN_DATA
+        recorded = status.template.deletion_policy if status.template else None
+        policy = run.claim.spec.deletion_policy or recorded or DeletionPolicy.RETAIN_DATA
         inventory = status.recorded if len(status.recorded) else await _rebuilt(run)
         for wave in plan_release(inventory, policy=policy).waves:
             leaving = await _settle_retention(run, wave, policy) or await _remove_wave(run, wave)
@@ -65,7 +66,7 @@ async def _remove_wave(run: Run, wave: tuple[Entry, ...]) -> list[Observed]:
         removal, live = await remove(run, entry)
         if removal is Removal.LEAVING and live is not None:
             leaving.append(live)
-        elif removal is Removal.NOT_OURS:
+        elif removal is Removal.NOT_OURS and not run.claim.status.condition_set.is_true("Deleting"):
             run.tell(
                 Reason.OWNERSHIP_CONFLICT,
                 f"{entry.ref} does not carry this claim's mark: left as it is.",

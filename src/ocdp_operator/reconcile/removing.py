@@ -23,13 +23,14 @@ class Removal(Enum):
 async def remove(run: Run, entry: Entry) -> tuple[Removal, Observed | None]:
     """Looks at the object afresh, then deletes it if it is ours, in the background.
 
-    An entry alone never authorizes a delete. An entry without a UID names an object whose answer was lost: our mark decides.
+    An entry alone never authorizes a delete: the mark does. The recorded UID does not matter: it may be that of an object
+    that was made anew while a crash lost the answer.
     """
     cluster = run.ports.cluster
     live = await cluster.get(run.namespace, entry.ref)
     if live is None:
         return Removal.GONE, None
-    if live.mark != run.mark(entry.ref) or (entry.uid and live.uid != entry.uid):
+    if live.mark != run.mark(entry.ref):
         return Removal.NOT_OURS, live
     if not live.deletion_timestamp:
         await cluster.delete(run.namespace, entry.ref, uid=live.uid)

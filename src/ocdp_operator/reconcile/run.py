@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ocdp_operator.errors import Reason, Stage
+from ocdp_operator.errors import Reason, Stage, Waiting
 from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.events import ClaimEvent
@@ -41,10 +41,14 @@ class Run:
     now: Callable[[], datetime]
     generate: Callable[[int], str]
     """A random printable string of this length, fit for a password."""
+    catalog_outage: Waiting | None = None
+    """A known outage of the catalog: nothing is asked of it."""
     thorough: bool = False
     """Also look at what no watch shows: the credentials Secret."""
     facts: Facts = field(default_factory=Facts)
     events: list[ClaimEvent] = field(default_factory=list)
+    leaving: bool = False
+    """A pruned object has yet to go: come back soon."""
 
     def __post_init__(self) -> None:
         status = self.claim.status

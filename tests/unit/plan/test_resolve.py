@@ -186,7 +186,10 @@ def test_values_are_checked_and_filled():
 )
 def test_the_deletion_policy(spec, status, default, effective):
     revision = template(defaults={"deletionPolicy": default} if default else {})
-    recorded = ClaimStatus(deletion_policy=DeletionPolicy(status) if status else None)
+    before = in_force(1).template
+    assert before is not None
+    kept = before.model_copy(update={"deletion_policy": DeletionPolicy(status)}) if status else None
+    recorded = ClaimStatus(template=kept)
     asking = claim(deletion_policy=spec, status=recorded)
 
     workload = resolve(asking, answer(revision), succeeded_before=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.reconcile.claims import ClaimStore
 
@@ -38,7 +40,16 @@ def test_an_older_version_never_replaces_a_newer_one():
 def test_a_claim_made_anew_under_the_same_name_is_news():
     store = ClaimStore()
     store.put(version(10))
-    assert store.put(version(3, uid="uid-2"))
+    assert store.put(version(11, uid="uid-2"))
+    assert not store.put(version(9))  # a late word of the former one
+
+
+def test_the_last_version_of_a_claim_that_is_gone_does_not_bring_it_back():
+    store = ClaimStore()
+    store.put(version(10))
+    store.remove(version(10).key, "uid-1")
+    assert not store.put(replace(version(11), deleting=True, finalizers=()))
+    assert store.get(version(10).key) is None
 
 
 def test_the_end_of_a_former_claim_does_not_remove_its_successor():

@@ -51,6 +51,26 @@ async def release_all(world: World) -> None:
     world.cluster.delete_claim(KEY)
 
 
+async def repair_then_release(world: World) -> None:
+    world.ask_for(deletionPolicy="Delete")
+    await world.settle()
+    world.restart()
+    world.cluster.remove(builders.NAMESPACE, builders.ref("Deployment", "ide-web"))
+    world.then = lambda: world.cluster.delete_claim(KEY)
+
+
+async def repair_then_prune(world: World) -> None:
+    world.manifests = app(service("ide-more"))
+    await ready(world)
+    world.cluster.remove(builders.NAMESPACE, builders.ref("Service", "ide-more"))
+
+    def left_out() -> None:
+        world.manifests = app()
+        world.ask_for(values={"more": False})
+
+    world.then = left_out
+
+
 async def ready(world: World) -> None:
     world.ask_for()
     await world.settle()
@@ -59,7 +79,17 @@ async def ready(world: World) -> None:
 
 SCENARIOS: dict[str, Scenario] = {
     each.__name__: each
-    for each in (create, update, prune, replace_before_it_was_ever_ready, repair, release, release_all)
+    for each in (
+        create,
+        update,
+        prune,
+        replace_before_it_was_ever_ready,
+        repair,
+        repair_then_release,
+        repair_then_prune,
+        release,
+        release_all,
+    )
 }
 
 
@@ -74,8 +104,11 @@ async def run(
     world.kill_before, world.kill_after = before, after
     try:
         await world.settle()
+        world.then()
+        await world.settle()
     except Killed:
         world.kill_before = world.kill_after = None
+        world.then()  # what the user does next does not wait for us
         world.restart()
         await world.settle()
     return world, world.cluster.writes - writes
@@ -128,6 +161,8 @@ async def test_no_marked_object_is_ever_missing_from_the_record(name: str):
         world.restart()
         world.kill_after = number
         try:
+            await world.settle()
+            world.then()
             await world.settle()
         except Killed:
             claim = world.cluster.claims.get(KEY)

@@ -12,6 +12,7 @@ from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.reconcile.parking import Parking
 from ocdp_operator.reconcile.queue import ClaimQueue
 
+AWAY = Waiting(Reason.CATALOG_UNAVAILABLE, "away")
 GIT = Dependency("source", "https://git.example.test/apps.git")
 
 
@@ -62,7 +63,7 @@ async def test_many_claims_cost_one_probe(world: Probed):
     queue = ClaimQueue(asyncio.get_running_loop().time)
     parking = parked(world, queue)
     for key in keys(50):
-        parking.park(key, CATALOG)
+        parking.park(key, CATALOG, AWAY)
     await probed_once(parking, world)
     assert set(world.probes) == {CATALOG}
     assert queue.depth == 0
@@ -72,8 +73,8 @@ async def test_claims_wake_when_their_dependency_answers_and_no_others(world: Pr
     queue = ClaimQueue(asyncio.get_running_loop().time)
     parking = parked(world, queue)
     first, second = keys(2)
-    parking.park(first, CATALOG)
-    parking.park(second, GIT)
+    parking.park(first, CATALOG, AWAY)
+    parking.park(second, GIT, AWAY)
     world.back = {GIT}
     await probed_once(parking, world)
     async with asyncio.timeout(5):
@@ -85,8 +86,8 @@ async def test_a_claim_that_left_is_not_woken(world: Probed):
     queue = ClaimQueue(asyncio.get_running_loop().time)
     parking = parked(world, queue)
     gone, stays = keys(2)
-    parking.park(gone, CATALOG)
-    parking.park(stays, CATALOG)
+    parking.park(gone, CATALOG, AWAY)
+    parking.park(stays, CATALOG, AWAY)
     parking.leave(gone)
     world.back = {CATALOG}
     await probed_once(parking, world)
@@ -99,8 +100,21 @@ async def test_a_claim_waits_for_the_last_thing_it_was_parked_on(world: Probed):
     queue = ClaimQueue(asyncio.get_running_loop().time)
     parking = parked(world, queue)
     (key,) = keys(1)
-    parking.park(key, CATALOG)
-    parking.park(key, GIT)
+    parking.park(key, CATALOG, AWAY)
+    parking.park(key, GIT, AWAY)
     world.back = {CATALOG}
     await probed_once(parking, world)
     assert set(world.probes) == {GIT}
+
+
+async def test_a_known_outage_lasts_until_a_probe_is_answered(world: Probed):
+    parking = parked(world, ClaimQueue(asyncio.get_running_loop().time))
+    (key,) = keys(1)
+    assert parking.outage_of(CATALOG) is None
+    parking.park(key, CATALOG, AWAY)
+    parking.leave(key)
+    assert parking.outage_of(CATALOG) is AWAY
+    parking.park(key, CATALOG, AWAY)
+    world.back = {CATALOG}
+    await probed_once(parking, world)
+    assert parking.outage_of(CATALOG) is None

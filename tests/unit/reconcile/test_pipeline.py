@@ -170,7 +170,7 @@ async def test_an_outage_of_the_catalog_shows_on_one_condition_only(world: World
     writes = world.cluster.writes
     await world.reconcile(5)
     assert world.cluster.writes == writes
-    world.away = False
+    await world.catalog_is_back()
     await world.settle()
     assert reason(await world.claim(), "TemplateResolved") == (Truth.TRUE, Reason.RESOLVED)
     assert (await world.claim()).status.failure is None
@@ -261,6 +261,7 @@ async def test_a_claim_made_anew_adopts_its_data_only_when_told(world: World):
     await world.reconcile(2)
     claim = await world.claim()
     assert reason(claim, "Applied") == (Truth.FALSE, Reason.OWNERSHIP_CONFLICT)
+    assert "Deployment/ide-web" not in world.live()  # no pod runs on data that was not adopted
     assert claim.status.failure is not None
     assert f"{ADOPT}={former}" in claim.status.failure.remedy
     assert world.raw("Secret", "ide-credentials")["data"] == password

@@ -121,6 +121,26 @@ def _set_violations(manifests: tuple[Manifest, ...]) -> Iterator[str]:
         if manifest.ref in seen:
             yield f"{_subject(manifest)}: is rendered twice"
         seen.add(manifest.ref)
+    scaled = {_scaled(manifest) for manifest in manifests}
+    for manifest in manifests:
+        if (manifest.ref.kind, manifest.ref.name) in scaled and _field(
+            manifest.body, "spec", "replicas"
+        ) is not None:
+            yield f"{_subject(manifest)} spec.replicas: must be left out, since an autoscaler sets it"
+
+
+def _scaled(manifest: Manifest) -> tuple[str, str] | None:
+    """What an autoscaler sets the replicas of; two writers of one field would fight for ever."""
+    if manifest.ref.kind != "HorizontalPodAutoscaler":
+        return None
+    kind, name = (_field(manifest.body, "spec", "scaleTargetRef", field) for field in ("kind", "name"))
+    return (kind, name) if isinstance(kind, str) and isinstance(name, str) else None
+
+
+def _field(body: Any, *steps: str) -> Any:
+    for step in steps:
+        body = body.get(step) if isinstance(body, Mapping) else None
+    return body
 
 
 def _long_names(manifests: Iterable[Manifest]) -> dict[str, int]:

@@ -69,6 +69,15 @@ def foreign(api_version: str, kind: str, name: str = "ide-x", **rest: Any) -> Ma
     )
 
 
+def test_replicas_beside_an_autoscaler_are_refused():
+    deployment = next(each for each in CLEAN if each.ref.kind == "Deployment")
+    others = [each for each in CLEAN if each is not deployment]
+
+    error = refusal(changed(deployment, "/spec/replicas", 2), *others)
+
+    assert "spec.replicas: must be left out" in error.message
+
+
 def test_a_clean_set_passes():
     check(Rendering(CLEAN), resolved(), DOMAINS)
 

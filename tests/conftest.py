@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
+
+# A busy machine is no reason to fail: what a test may take is bounded by its timeout.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 structlog.configure(
     processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],

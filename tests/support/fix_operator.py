@@ -13,7 +13,7 @@ from ocdp_operator.dev.gitserver import GitServer
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import Platform
 from ocdp_operator.dev.postgres import EmbeddedPostgres
-from tests.support.world import Team
+from tests.support.world import Team, eventually
 
 QUICK = {"resyncSeconds": 30, "probeSeconds": 1, "catalogPollSeconds": 1, "logLevel": "info"}
 """Settings under which a test need not wait long for what takes minutes in a real cluster."""
@@ -74,10 +74,22 @@ async def new_team(platform: Platform, operator: OperatorProcess) -> AsyncIterat
 
     yield make
     for team in made:
+        await _no_orphan(team)
         await platform.kubectl(
             "delete", "wc", "--all", "-n", team.namespace, "--wait=false", "--ignore-not-found"
         )
         await platform.kubectl("delete", "namespace", team.namespace, "--wait=false", "--ignore-not-found")
+
+
+async def _no_orphan(team: Team) -> None:
+    """After every test, whatever it did: an independent list against what the claims have on record."""
+    if await team.find("namespace", team.namespace) is None:
+        return
+
+    async def none() -> bool:
+        return not await team.orphans()
+
+    await eventually(none, f"no object in {team.namespace} is an orphan")
 
 
 @pytest.fixture

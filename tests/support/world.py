@@ -18,6 +18,7 @@ from ocdp_operator.model.names import CLAIM_UID, OWNER
 from tests.support.apps import Files, app_files, claim, template
 
 PATIENCE = 60.0
+RETAINED = ("PersistentVolumeClaim", "Secret")
 
 Claim = dict[str, Any]
 
@@ -151,6 +152,19 @@ class Team:
             for name, item in (await self.objects()).items()
             if OWNER in item["metadata"].get("annotations", {})
             and (uid is None or item["metadata"].get("labels", {}).get(CLAIM_UID) == uid)
+        }
+
+    async def orphans(self) -> set[str]:
+        """Marked objects that no live claim has on record, save data that a claim which is gone has left."""
+        claims = (await self.platform.get("wc", "-n", self.namespace))["items"]
+        recorded = set().union(*(inventory(each) for each in claims)) if claims else set()
+        live = {each["metadata"]["uid"] for each in claims}
+        return {
+            name
+            for name, item in (await self.objects()).items()
+            if OWNER in item["metadata"].get("annotations", {})
+            and name not in recorded
+            and not (item["kind"] in RETAINED and item["metadata"]["labels"][CLAIM_UID] not in live)
         }
 
     async def assert_no_orphan(self) -> None:

@@ -32,3 +32,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(root).parts[0]
         if folder in _MARKS:
             item.add_marker(folder)
+    # The quick ones first; the operator of the end-to-end tests starts last, so that it meddles with no other test's claims.
+    items.sort(key=lambda item: _MARKS.index(item.path.relative_to(root).parts[0]))

@@ -29,8 +29,9 @@ def main(arguments: list[str]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != int(parent):
         sys.exit(1)  # the parent died before the tie was made
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and execve hands that on
-        signal.signal(ignored, signal.SIG_DFL)
+    # What is ignored stays so through execve: Python ignores two signals, and a shell's background job three more.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
     os.execv(command[0], command)  # noqa: S606 - no shell is what is wanted
 
 

@@ -20,6 +20,7 @@ from tests.integration.git.conftest import (
     listening,
     pinned,
     processes,
+    processes_in,
 )
 from tests.support.apps import app_files
 
@@ -324,7 +325,7 @@ async def test_nothing_runs_on_when_an_artifact_is_made(
     sources = await make_sources()
     await sources.fetch(pinned(server, commit), [])
     assert processes(str(tmp_path)) == []
-    assert processes("cat-file") == []
+    assert processes_in(tmp_path) == []
 
 
 async def test_a_commit_must_be_a_whole_id(make_sources: MakeSources, server: GitServer, commit: str):

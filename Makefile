@@ -56,8 +56,12 @@ integration: setup ## Each adapter on its real outside world
 e2e: setup ## The operator on a real control plane
 	@$(PYTEST) tests/e2e
 
+.PHONY: adversarial
+adversarial: setup ## Attacks, crashes and faults against the operator, each test named after its number
+	@$(PYTEST) tests/adversarial
+
 .PHONY: test
-test: setup lint ## Everything: lint, types, import contracts, unit, contract, integration, e2e
+test: setup lint ## Everything: lint, types, import contracts, unit, contract, integration, e2e, adversarial
 	@$(PYTEST) tests
 
 .PHONY: lock

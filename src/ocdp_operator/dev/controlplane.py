@@ -85,6 +85,11 @@ class ControlPlane(Cluster):
         """One JSON event a line for every change that anybody asked for (verb, user, objectRef, requestURI)."""
         return self._layout.audit_log
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process id of each program that runs, by its name."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     async def stop_apiserver(self) -> None:
         """Takes the API server away; what it stored stays."""
         await self._stop("kube-apiserver", seconds=_DRAIN_SECONDS)

@@ -36,9 +36,7 @@ class Claims:
 
     async def settings(self) -> Mapping[str, Any]:
         """As in an installation, with as many workers as claims are asked for at once."""
-        return await self.rig.platform.operator_settings(
-            workers=max(self.concurrency, 8), logLevel="warning"
-        )
+        return await self.rig.platform.operator_settings(workers=max(self.concurrency, 8), logLevel="warning")
 
     async def create(self, operator: OperatorProcess, name: str) -> Measurement:
         """Creates the claims, ``concurrency`` at once, under an operator that runs."""
@@ -60,7 +58,7 @@ class Claims:
             servers_ms=per_claim(self.rig.servers(), servers, self.claims),
             peak_mib=resident_mib(operator.pid, peak=True),
             writes=plain(self.rig.writes(since), self.claims),
-            missing=await self.rig.missing(self.namespace, self.names()),
+            missing=await self.rig.missing(self.namespace, self.names(), (*application.OBJECTS, "workloads")),
             more={"seconds_to_applied": last - started, "seconds_more_to_quiet": quiet},
         )
 

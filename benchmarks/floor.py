@@ -35,11 +35,9 @@ class Floor:
         before = self.rig.servers()
         ran = await self._run(work)
         servers = per_claim(self.rig.servers(), before, self.claims)
-        listed = await self.rig.api.get(
-            f"{CLAIMS}/namespaces/{NAMESPACE}/workloadclaims?limit={self.claims}"
-        )
+        listed = await self.rig.api.get(f"{CLAIMS}/namespaces/{NAMESPACE}/workloadclaims?limit={self.claims}")
         names = [item["metadata"]["name"] for item in listed["items"]]
-        missing = [one for one in await self.rig.missing(NAMESPACE, names) if "workloads" not in one]
+        missing = await self.rig.missing(NAMESPACE, names)
         await self.rig.empty(NAMESPACE)
         return Measurement(
             name="floor",

@@ -85,10 +85,12 @@ class Rig:
                 found[f"{event['verb']} {resource}"] += 1
         return found
 
-    async def missing(self, namespace: str, names: list[str]) -> list[str]:
-        """What an independent list does not hold of each claim's objects and its Workload."""
+    async def missing(
+        self, namespace: str, names: list[str], resources: tuple[str, ...] = application.OBJECTS
+    ) -> list[str]:
+        """What an independent list does not hold of each claim's objects."""
         missing = []
-        for resource in (*application.OBJECTS, "workloads"):
+        for resource in resources:
             path = f"{_COLLECTIONS.get(resource, '/api/v1')}/namespaces/{namespace}/{resource}"
             items = (await self.api.get(path))["items"]
             found = {item["metadata"]["name"] for item in items}
@@ -118,9 +120,15 @@ async def _administrator(environment: LocalEnvironment, directory: Path) -> Logi
     cluster = environment.cluster
     await cluster.kubectl("create", "serviceaccount", "bench", "--namespace=default")
     await cluster.kubectl(
-        "create", "clusterrolebinding", "bench", "--clusterrole=cluster-admin", "--serviceaccount=default:bench"
+        "create",
+        "clusterrolebinding",
+        "bench",
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=default:bench",
     )
-    token = (await cluster.kubectl("create", "token", "bench", "--namespace=default", "--duration=24h")).strip()
+    token = (
+        await cluster.kubectl("create", "token", "bench", "--namespace=default", "--duration=24h")
+    ).strip()
     return Login(cluster.server, cluster.ca_file.read_text(), user="bench", token=token)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import ssl
 import sys
@@ -78,7 +77,7 @@ class BareLoop:
                     }
                 ],
             }
-            Path(directory, "kustomization.yaml").write_bytes(orjson.dumps(overlay))
+            _write(Path(directory, "kustomization.yaml"), orjson.dumps(overlay))
             async with self._builds:
                 child = await asyncio.create_subprocess_exec(
                     self._kustomize,
@@ -88,7 +87,7 @@ class BareLoop:
                     env={"GOGC": "off", "PATH": "/nonexistent", "HOME": directory},
                 )
                 output, _ = await child.communicate()
-        return [body for body in yaml.load_all(output, Loader=yaml.CSafeLoader) if body]  # noqa: S506 - it is safe
+        return [body for body in yaml.load_all(output, Loader=yaml.CSafeLoader) if body]
 
     async def _event(self, name: str, reason: str) -> None:
         body = {
@@ -110,6 +109,10 @@ class BareLoop:
                 raise RuntimeError(f"{method} {path}: {content[:300]!r}")
             read: dict[str, Any] = orjson.loads(content)
             return read
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _status(generation: int) -> dict[str, Any]:
@@ -157,5 +160,4 @@ async def run(task: dict[str, Any]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTHONPATH", None)
     print(json.dumps(asyncio.run(run(json.loads(sys.stdin.read())))))

@@ -47,7 +47,7 @@ class Rig:
         with TemporaryDirectory(prefix="ocdp-bench-") as name:
             directory = Path(name)
             async with LocalEnvironment.start(directory) as environment:
-                login = await _administrator(environment, directory)
+                login = await _administrator(environment)
                 async with ApiServer(login) as api:
                     platform = Platform(
                         environment.cluster, environment.postgres, environment.git, directory / "platform"
@@ -115,7 +115,7 @@ class Rig:
         await self.platform.publish(application.template(self.platform.git.url(application.NAME)))
 
 
-async def _administrator(environment: LocalEnvironment, directory: Path) -> Login:
+async def _administrator(environment: LocalEnvironment) -> Login:
     """A token of an account that may do anything, for the measuring side."""
     cluster = environment.cluster
     await cluster.kubectl("create", "serviceaccount", "bench", "--namespace=default")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, Self
 
+from ocdp_operator.dev.envtest import PROGRAMS, Archive, RefusedArchiveError, fetch
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gobuild import GoBuilds
 from ocdp_operator.dev.process import run
@@ -52,7 +53,7 @@ class Binaries:
 
     @classmethod
     async def locate(cls, report: Report = to_stderr) -> Self:
-        """Finds every program, building what no place has; ``report`` gets a line for each step of a build.
+        """Finds every program, fetching and building what no place has; ``report`` gets a line for each step.
 
         Two processes at once build once: the second waits for the first's lock. A build that is cut short keeps
         each program that was finished.
@@ -61,11 +62,12 @@ class Binaries:
             LocalEnvironmentError: a program could not be built; the message holds the reason and the remedy.
         """
         cache = Cache(cache_directory())
-        found = await _look_up(RECIPES, (Assets(), cache, SearchPath()))
-        missing = tuple(recipe for recipe in RECIPES if found[recipe.name].path is None)
+        archive = EnvtestArchive(Archive.chosen(os.environ), cache.directory)
+        found = await _look_up(RECIPES, (Assets(), cache, archive, SearchPath()))
+        missing = _missing(RECIPES, found)
         if missing:
             async with cache.locked(report):
-                found |= await _provide(missing, cache, found, report)
+                found |= await _provide(missing, (cache, archive), found, report)
         paths = {name.replace("-", "_"): answer.path for name, answer in found.items()}
         kwok = paths["kwok"]
         assert kwok is not None
@@ -81,7 +83,7 @@ class Answer:
 
 
 class Place(Protocol):
-    """Somewhere a program may be. The official archive of test binaries would be one more."""
+    """Somewhere a program may be."""
 
     async def find(self, recipe: Recipe) -> Answer:
         """Where the program is; no path when it is not here or its version does not serve."""
@@ -137,6 +139,45 @@ class Cache:
             yield
 
 
+class EnvtestArchive:
+    """The official archive's programs, once it was fetched; of our minor version, not always of our patch."""
+
+    def __init__(self, archive: Archive | None, cache: Path) -> None:
+        self._archive = archive
+        self._cache = cache
+
+    async def find(self, recipe: Recipe) -> Answer:
+        """See :class:`Place`."""
+        if self._archive is None or recipe.name not in PROGRAMS:
+            return Answer(None)
+        return await _checked(
+            self._archive.directory(self._cache) / recipe.name, recipe, "the envtest archive"
+        )
+
+    async def fetch(self, missing: Iterable[Recipe], report: Report) -> None:
+        """Fetches it if it has something that is missing; a line tells when that failed, and why.
+
+        What was fetched before and does not serve is not fetched again: the same checksum gives the same programs.
+        """
+        archive = self._archive
+        if archive is None or not any(recipe.name in PROGRAMS for recipe in missing):
+            return
+        if archive.directory(self._cache).exists():
+            return
+        try:
+            await fetch(archive, self._cache)
+        except RefusedArchiveError as error:
+            report(f"WARNING: {error}: refused, nothing of it is used; building instead")
+        except LocalEnvironmentError as error:
+            report(f"no envtest archive: {error}; building instead")
+        else:
+            report(f"fetched the envtest archive from {archive.host}")
+
+
+def _missing(recipes: Iterable[Recipe], found: dict[str, Answer]) -> tuple[Recipe, ...]:
+    return tuple(recipe for recipe in recipes if found[recipe.name].path is None)
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -162,16 +203,23 @@ async def _first(recipe: Recipe, places: tuple[Place, ...]) -> Answer:
 
 
 async def _provide(
-    missing: tuple[Recipe, ...], cache: Cache, refused: dict[str, Answer], report: Report
+    missing: tuple[Recipe, ...],
+    kept: tuple[Cache, EnvtestArchive],
+    refused: dict[str, Answer],
+    report: Report,
 ) -> dict[str, Answer]:
-    """Builds what is missing into the cache, after a second look: another process may just have done it."""
-    found = await _look_up(missing, (cache,))
-    left = [recipe for recipe in missing if found[recipe.name].path is None]
+    """Fetches or builds what is missing, after a second look: another process may just have done it."""
+    cache, archive = kept
+    found = await _look_up(missing, kept)
+    if left := _missing(missing, found):
+        await archive.fetch(left, report)
+        found |= await _look_up(left, (archive,))
+    left = _missing(missing, found)
     if not left:
         return found
     builds = await GoBuilds.prepare(cache.directory)
     for recipe in left:
-        for refusal in refused[recipe.name].refusals:
+        for refusal in dict.fromkeys((*refused[recipe.name].refusals, *found[recipe.name].refusals)):
             report(f"  {refusal}")
         report(f"building {recipe.name} v{recipe.version} with {builds.go} (about {recipe.minutes:g} min)")
         seconds = await builds.build(recipe)

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from ocdp_operator.dev.binaries import Binaries, cache_directory
+from ocdp_operator.dev.envtest import PROGRAMS
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gobuild import find_go
 from ocdp_operator.dev.recipes import KWOK_STAGES, RECIPES
 from ocdp_operator.dev.waiting import until
+from tests.support.archives import archive, packed, programs, served
 
 # Writes a program that prints its version; notes each build; holds a build back while the file `hold-<name>` is there.
 GO = r"""#!/bin/sh
@@ -64,6 +66,7 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.delenv("PRETENDED_GO", raising=False)
+    monkeypatch.setenv("OCDP_ENVTEST_URL", "off")
     return directory
 
 
@@ -109,6 +112,38 @@ async def test_assets_come_first_and_only_what_they_lack_is_built(
     assert found.etcd == cache_directory() / "etcd"
     assert "kube-apiserver" not in built(go)
     assert any("etcd in KUBEBUILDER_ASSETS is v3.5.0, and v3.6 is needed" in line for line in lines)
+
+
+async def test_the_envtest_archive_comes_before_building_and_only_what_it_lacks_is_built(
+    go: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = packed(programs())
+    lines: list[str] = []
+    async with served(lambda _: content) as url:
+        monkeypatch.setenv("OCDP_ENVTEST_URL", url)
+        monkeypatch.setenv("OCDP_ENVTEST_SHA512", archive(url, content).sha512)
+        found = await Binaries.locate(lines.append)
+    again = await Binaries.locate(lines.append)
+
+    assert built(go) == [name for name in NAMES if name not in PROGRAMS]
+    assert found == again
+    assert found.kube_apiserver.parent == found.etcd.parent == found.kubectl.parent
+    assert found.kube_apiserver.parent.name.startswith("envtest-")
+    assert found.kube_scheduler == cache_directory() / "kube-scheduler"
+    assert sum("envtest" in line for line in lines) == 1
+
+
+async def test_a_wrong_archive_is_refused_and_everything_is_built(
+    go: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    async with served(lambda _: packed(programs())) as url:
+        monkeypatch.setenv("OCDP_ENVTEST_URL", url)
+        monkeypatch.setenv("OCDP_ENVTEST_SHA512", "0" * 128)
+        await Binaries.locate(lines.append)
+
+    assert built(go) == NAMES
+    assert lines[0].startswith("WARNING: ")
 
 
 async def test_a_module_that_cannot_be_had_is_told_with_what_go_printed(go: Path) -> None:

@@ -64,10 +64,27 @@ adversarial: setup ## Attacks, crashes and faults against the operator, each tes
 test: setup lint ## Everything: lint, types, import contracts, unit, contract, integration, e2e, adversarial
 	@$(PYTEST) tests
 
+.PHONY: image
+image: ## Build the operator's image, with docker, podman or buildah (IMAGE=name:tag, KUSTOMIZE=a binary; docs/image.md)
+	@hack/image
+
+.PHONY: kind-up
+kind-up: ## A kind cluster with our image, CRDs and rights (needs docker and kind)
+	@hack/kind up
+
+.PHONY: kind-down
+kind-down: ## Remove that cluster
+	@hack/kind down
+
+.PHONY: test-kind
+test-kind: setup ## The tests of CRDs, rights, install and cluster adapter, on that cluster
+	@hack/kind test
+
 .PHONY: lock
 lock: venv ## Renew the hash-pinned locks from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/runtime.lock
+	@echo 'hatchling' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements/dev.lock - -o requirements/build.lock
 
 .PHONY: clean
 clean: ## Remove what was made here (not the cache of binaries)

@@ -6,9 +6,10 @@ import asyncio
 import secrets
 import string
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, Final, Self
 
@@ -17,12 +18,23 @@ import structlog
 
 from ocdp_operator import __version__
 from ocdp_operator.adapters.catalog.store import PostgresCatalog
-from ocdp_operator.adapters.cluster import KubeClient, KubeCluster, Reflector
+from ocdp_operator.adapters.cluster import (
+    KubeClient,
+    KubeCluster,
+    Patience,
+    Pulse,
+    Reflector,
+    listening_session,
+)
 from ocdp_operator.adapters.git import GitSources, Origin
+from ocdp_operator.adapters.health import Health, Readiness, Watch
 from ocdp_operator.adapters.kustomize import KustomizeRenderer
+from ocdp_operator.adapters.metrics import Metrics, Sights
+from ocdp_operator.adapters.probes import Probes
 from ocdp_operator.errors import SettingsError
-from ocdp_operator.handlers import event_settings, register
+from ocdp_operator.handlers import EVENT_SILENCE, event_settings, register
 from ocdp_operator.model.claim import ClaimKey
+from ocdp_operator.model.kinds import CLAIM, WORKLOAD
 from ocdp_operator.plan.policy import Limits
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.listing import CatalogWatch, Listing
@@ -38,13 +50,14 @@ _log = structlog.get_logger(__name__)
 _PASSWORD_ALPHABET: Final = string.ascii_letters + string.digits
 
 
-def sources(settings: Settings) -> GitSources:
+def sources(settings: Settings, **hooks: Any) -> GitSources:
     """Git under these settings; the operator and publishing use the same. Raises SettingsError."""
     return GitSources(
         settings.work_dir,
         [Origin.parse(allowed.origin, insecure=allowed.insecure) for allowed in settings.origins],
         git=settings.git,
         credentials_file=settings.credentials_file,
+        **hooks,
     )
 
 
@@ -69,8 +82,8 @@ class Operator:
 
     @classmethod
     @asynccontextmanager
-    async def built(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Every part, opened; closed again after the block.
+    async def built(cls, settings: Settings, *, silence: float | None = None) -> AsyncIterator[Self]:
+        """Every part, opened; closed again after the block. ``silence``: another limit for watches, in seconds.
 
         Raises SettingsError. PostgreSQL and Git need not answer: claims wait for them one by one.
         """
@@ -79,22 +92,28 @@ class Operator:
                 "Set OCDP_CATALOG_DSN to the connection string of the catalog's read-only role."
             )
         async with AsyncExitStack() as stack:
+            metrics = Metrics()
             client = await stack.enter_async_context(
-                KubeClient.connect(settings.kubeconfig, settings.context)
+                KubeClient.connect(settings.kubeconfig, settings.context, wrote=metrics.wrote)
             )
-            catalog = PostgresCatalog(settings.catalog_dsn.get_secret_value())
+            catalog = PostgresCatalog(settings.catalog_dsn.get_secret_value(), asked=metrics.asked_catalog)
             await catalog.open()
             stack.push_async_callback(catalog.close)
-            git = await stack.enter_async_context(sources(settings))
+            git = await stack.enter_async_context(sources(settings, asked=metrics.asked_git))
             kustomize = await stack.enter_async_context(renderer(settings))
-            parts = _Parts(settings, client, catalog, git, kustomize)
+            parts = _Parts(settings, client, catalog, git, kustomize, _Senses(metrics, silence))
             yield cls(settings, client, parts.ports, parts)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop`` is set, or until a part ends, which is a fault: then this raises."""
+        async with self._parts.probes.served(self._settings.health_port):
+            await self._work(stop)
+
+    async def _work(self, stop: asyncio.Event) -> None:
         parts, settings = self._parts, self._settings
         _log.info("starting", version=__version__, cluster=settings.cluster_id, workers=settings.workers)
         running: list[Coroutine[Any, Any, None]] = [
+            parts.senses.health.run(),
             parts.reflector.run(),
             parts.listing.run(settings.resync_seconds, parts.random),
             parts.catalog_watch.run(settings.catalog_poll_seconds, parts.random),
@@ -118,22 +137,60 @@ class Operator:
 
     async def _watch_events(self, stop: asyncio.Event) -> None:
         registry = kopf.OperatorRegistry()
-        parts, port = self._parts, self._settings.health_port
+        parts, senses = self._parts, self._parts.senses
+        for pulse in senses.event_pulses.values():
+            pulse.begin()
         register(
             registry,
             claims=parts.claims,
             workloads=parts.reflector,
             queue=parts.queue,
             connection=self._client.connection_info,
+            session=partial(listening_session, senses.event_pulses),
         )
         await kopf.operator(
             registry=registry,
-            settings=event_settings(),
+            settings=event_settings(silence=senses.silence or EVENT_SILENCE),
             clusterwide=True,
             standalone=True,
             stop_flag=stop,
-            liveness_endpoint=f"http://0.0.0.0:{port}/healthz" if port else None,
         )
+
+
+class _Senses:
+    """What the operator knows of itself: signs of life, health, readiness and numbers."""
+
+    def __init__(self, metrics: Metrics, silence: float | None) -> None:
+        self.metrics = metrics
+        self.silence = silence
+        self.event_pulses = {kind.plural: Pulse(silence or EVENT_SILENCE) for kind in (CLAIM, WORKLOAD)}
+        self.readiness = Readiness()
+        """More conditions may be required of it; ``lease`` is also what ``ocdp_leader`` says."""
+        self.health: Health
+
+    def look_at(
+        self, claims: ClaimStore, queue: ClaimQueue, reflector: Reflector, *, per_claim: bool
+    ) -> Probes:
+        """Wires everything that is looked at, and makes the server that tells of it."""
+
+        def watches() -> Mapping[str, Watch]:
+            return {**self.event_pulses, **reflector.pulses}
+
+        self.health = Health(clock=time.monotonic, watches=watches, oldest_wait=lambda: queue.oldest_wait)
+        self.readiness.require("claims", lambda: claims.listed)
+        self.readiness.require("kinds", lambda: not reflector.unlisted)
+        self.metrics.look_at(
+            Sights(
+                claims=lambda: [claim for key in claims if (claim := claims.get(key))],
+                queue=queue,
+                watches=watches,
+                health=self.health,
+                leads=lambda: self.readiness.holds("lease"),
+                now=lambda: datetime.now(UTC),
+                per_claim=per_claim,
+            )
+        )
+        return Probes(self.health.report, self.readiness.report, self.metrics.exposed)
 
 
 class _Parts:
@@ -146,12 +203,15 @@ class _Parts:
         catalog: PostgresCatalog,
         git: GitSources,
         kustomize: KustomizeRenderer,
+        senses: _Senses,
     ) -> None:
+        self.senses = senses
         cluster = KubeCluster(client)
         self.random = Random()  # noqa: S311 - jitter
         self.claims = ClaimStore()
         self.queue = ClaimQueue(time.monotonic)
-        self.reflector = Reflector(client, on_change=self._wake)
+        patience = Patience(silence=senses.silence) if senses.silence else None
+        self.reflector = Reflector(client, on_change=self._wake, patience=patience)
         self.ports = Ports(catalog, git, kustomize, cluster, self.reflector)
         self.parking = Parking(self.queue, catalog, git, self.random)
         self.listing = Listing(self.claims, self.queue, cluster.list_claims)
@@ -169,6 +229,10 @@ class _Parts:
             generate=generate_password,
             random=self.random,
             resync_seconds=settings.resync_seconds,
+            telemetry=senses.metrics,
+        )
+        self.probes = senses.look_at(
+            self.claims, self.queue, self.reflector, per_claim=settings.claim_metrics
         )
 
     def _wake(self, namespace: str, claim: str) -> None:

@@ -5,11 +5,12 @@ Each handler stores what it was given, puts a key on the queue and returns. kopf
 
 from __future__ import annotations
 
-import asyncio
 import random
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+import aiohttp
 import kopf
 import structlog
 
@@ -36,6 +37,16 @@ class WorkloadStore(Protocol):
         ...
 
 
+class SessionFactory(Protocol):
+    """Makes the session that kopf speaks through."""
+
+    def __call__(
+        self, *, tls: ssl.SSLContext, headers: Mapping[str, str], proxy: str | None
+    ) -> aiohttp.ClientSession:
+        """A new one, to be closed by kopf."""
+        ...
+
+
 class _PatientBackoffs:
     """About ten minutes of growing, jittered delays: kopf ends the process when they run out."""
 
@@ -43,14 +54,18 @@ class _PatientBackoffs:
         return (min(30.0, 2.0**step) * random.uniform(0.8, 1.2) for step in range(24))  # noqa: S311 - jitter
 
 
-def event_settings(health_grace: float = 50.0) -> kopf.OperatorSettings:
+EVENT_SILENCE = 70.0
+"""Seconds without an event or a bookmark after which kopf begins a watch anew."""
+
+
+def event_settings(health_grace: float = 50.0, *, silence: float = EVENT_SILENCE) -> kopf.OperatorSettings:
     """Settings for kopf: patient with the API server, quiet on the objects, never in anybody's way."""
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.posting.loggers = False
     settings.watching.server_timeout, settings.watching.client_timeout = 240, 270
-    settings.watching.connect_timeout, settings.watching.inactivity_timeout = 10, 70
+    settings.watching.connect_timeout, settings.watching.inactivity_timeout = 10, silence
     settings.watching.chunk_size = 500
     settings.networking.connect_timeout, settings.networking.request_timeout = 5, 30
     settings.networking.error_backoffs = _PatientBackoffs()
@@ -67,12 +82,15 @@ def register(
     workloads: WorkloadStore,
     queue: ClaimQueue,
     connection: Callable[[], Mapping[str, Any]],
+    session: SessionFactory,
 ) -> None:
-    """Registers every handler there is."""
+    """Registers every handler there is. kopf speaks through a session of ours: we hear what it hears."""
 
     @kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.TEMPORARY)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(**connection())
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        info = kopf.ConnectionInfo(**connection())
+        ours = session(tls=info.as_ssl_context(), headers=info.as_http_headers(), proxy=info.proxy_url)
+        return kopf.AiohttpSession(server=info.server, aiohttp_session=ours)
 
     @kopf.on.event(*_resource(CLAIM), registry=registry, id="claims")
     async def see_claim(body: kopf.Body, type: str, **_: Any) -> None:  # noqa: A002 - kopf's name
@@ -88,11 +106,6 @@ def register(
         name = observed.labels.get(CLAIM_NAME)
         if name:
             queue.add(ClaimKey(observed.namespace, name))
-
-    @kopf.on.probe(registry=registry, id="queue")
-    async def queue_state(**_: Any) -> Mapping[str, float]:
-        await asyncio.sleep(0)
-        return {"depth": queue.depth, "oldestSeconds": round(queue.oldest_wait, 1), "claims": len(claims)}
 
 
 def see_claim_event(raw: Mapping[str, Any], *, deleted: bool, claims: ClaimStore, queue: ClaimQueue) -> None:

@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     catalog_poll_seconds: float = Field(default=10, gt=0)
     """How often the catalog's counter is read."""
     health_port: int = Field(default=8080, ge=0, le=65535)
-    """``/healthz`` listens here; 0: nowhere."""
+    """``/healthz``, ``/readyz`` and ``/metrics`` listen here; 0: nowhere."""
+    claim_metrics: bool = False
+    """Also ``ocdp_claim_info``: one series for each claim, with its name."""
     log_level: str = "info"
     log_json: bool = True
 

@@ -31,7 +31,7 @@ def length(audit_log: Path) -> int:
 
 
 async def rounds(operator: OperatorProcess, team: Team, wanted: int) -> None:
-    """Returns when the operator has looked at the team's claim that many times more."""
+    """Returns when the operator, at log level debug, has looked at the team's claim that many times more."""
 
     def looks() -> int:
         lines = operator.log.read_text().splitlines()
@@ -48,14 +48,14 @@ async def rounds(operator: OperatorProcess, team: Team, wanted: int) -> None:
 async def test_twelve_resync_rounds_and_a_restart_write_nothing(
     team: Team, operator: OperatorProcess, audit_log: Path
 ):
-    await operator.restart(resyncSeconds=1)
+    await operator.restart(resyncSeconds=1, logLevel="debug")
     await team.claim("ide", values={"guarded": "yes"})
     await team.ready("ide")
     await rounds(operator, team, 2)  # what became ready last has been told
     since = length(audit_log)
     await rounds(operator, team, ROUNDS)
     assert mutating(audit_log, team, since) == Counter()
-    await operator.restart(resyncSeconds=1)
+    await operator.restart(resyncSeconds=1, logLevel="debug")
     await rounds(operator, team, 2)
     assert mutating(audit_log, team, since) == Counter()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import kopf
 import pytest
 
@@ -58,6 +59,9 @@ def test_a_claim_that_cannot_be_read_harms_nobody(claims: ClaimStore, queue: Cla
 def test_kopf_has_no_handler_that_would_write_to_an_object(claims: ClaimStore, queue: ClaimQueue):
     registry = kopf.OperatorRegistry()
 
+    def unused(**_: object) -> aiohttp.ClientSession:
+        raise AssertionError("nobody logs in here")
+
     class Nothing:
         def record(self, observed: object) -> bool:
             return True
@@ -65,7 +69,7 @@ def test_kopf_has_no_handler_that_would_write_to_an_object(claims: ClaimStore, q
         def remove(self, observed: object) -> None:
             return None
 
-    register(registry, claims=claims, workloads=Nothing(), queue=queue, connection=dict)
+    register(registry, claims=claims, workloads=Nothing(), queue=queue, connection=dict, session=unused)
     assert len(registry._watching.get_all_handlers()) == 2
     assert registry._changing.get_all_handlers() == []
     assert registry._spawning.get_all_handlers() == []

@@ -165,6 +165,7 @@ class WorkloadClaim:
     annotations: Mapping[str, str] = field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     deleting: bool = False
+    deleted_at: str = ""
     created: str = ""
 
     @property
@@ -205,6 +206,7 @@ class WorkloadClaim:
             annotations=metadata.get("annotations") or {},
             finalizers=tuple(metadata.get("finalizers") or ()),
             deleting=deleting,
+            deleted_at=metadata.get("deletionTimestamp") or "",
             created=metadata.get("creationTimestamp") or "",
         )
 

@@ -9,6 +9,7 @@ from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Wait
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.reconcile.run import Run
 
 _STOPS_ALL = frozenset({Reason.CLUSTER_UNAVAILABLE, Reason.NAMESPACE_TERMINATING})
@@ -31,17 +32,23 @@ async def apply_all(
         if entry.wave > last_wave:
             break
         if entry.uid and entry.sent == manifest.sent_digest and manifest.ref not in drifted:
+            run.progress.counted(Tally.APPLIED_OBJECTS, "unchanged")
             continue
+        known = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(manifest.ref)
         try:
             observed = await _apply_one(run, manifest, entry)
         except ReconcileError as error:
             refused.append(error)
+            run.progress.counted(Tally.APPLIED_OBJECTS, "failed")
             if error.reason in _STOPS_ALL:
                 break
             if error.reason is Reason.OWNERSHIP_CONFLICT:
                 last_wave = entry.wave
             continue
-        changes.append(f"{manifest.ref} {'configured' if observed.uid == entry.uid else 'created'}")
+        action = "configured" if observed.uid == entry.uid else "created"
+        run.progress.counted(Tally.APPLIED_OBJECTS, action)
+        run.progress.wrote(before=known.resource_version if known else "", after=observed.resource_version)
+        changes.append(f"{manifest.ref} {action}")
         _remember(run, entry, manifest, observed)
     if refused:
         raise _worst(refused)

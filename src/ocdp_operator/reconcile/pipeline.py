@@ -13,6 +13,7 @@ from ocdp_operator.model.kustomization import generated_config_maps
 from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.source import Artifact
+from ocdp_operator.model.telemetry import Step, Tally
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
@@ -38,7 +39,8 @@ async def apply_claim(run: Run) -> None:
     An error never shrinks the desired set: what runs goes on, and its health is still observed.
     """
     try:
-        workload = await _resolve(run)
+        with run.progress.of(Step.RESOLVE):
+            workload = await _resolve(run)
         await _hold(run, workload)
         drifts = await _find_drifts(run)
         wanted = _input(workload, run.facts.inventory, run.facts.credentials_version)
@@ -46,12 +48,15 @@ async def apply_claim(run: Run) -> None:
             await _render_and_apply(run, workload, drifts)
         else:
             run.found(applied=True, applied_message=_applied_message(run.facts.inventory, workload))
-        await _prune(run, applied=True)
+        with run.progress.of(Step.PRUNE):
+            await _prune(run, applied=True)
     except ReconcileError:
-        await _prune(run, applied=False)
+        with run.progress.of(Step.PRUNE):
+            await _prune(run, applied=False)
         raise
     finally:
-        _observe(run)
+        with run.progress.of(Step.HEALTH):
+            _observe(run)
 
 
 async def _resolve(run: Run) -> ResolvedWorkload:
@@ -103,10 +108,14 @@ async def _find_drifts(run: Run) -> tuple[Drift, ...]:
 
 
 async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[Drift, ...]) -> None:
+    progress = run.progress
+    progress.counted(Tally.DRIFT_DETECTED, amount=len(drifts))
     await _check_namespace(run)
-    artifact = await _fetch(run, workload)
-    rendering = await run.ports.renderer.render(artifact, build_overlay(workload, artifact.files))
-    policy.check(rendering, workload, run.rules.limits)
+    with progress.of(Step.FETCH):
+        artifact = await _fetch(run, workload)
+    with progress.of(Step.BUILD):
+        rendering = await run.ports.renderer.render(artifact, build_overlay(workload, artifact.files))
+        policy.check(rendering, workload, run.rules.limits)
     credentials = await provide_credentials(run, workload)
     desired = stamp(
         rendering,
@@ -120,8 +129,10 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     desired = _with_workload(
         desired, workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
     )
-    await _record(run, desired, credentials.version)
-    changes = await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
+    with progress.of(Step.APPLY):
+        await _record(run, desired, credentials.version)
+        changes = await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
+    progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))
     run.found(
         applied=True,
         credentials=credentials.ref,
@@ -230,11 +241,13 @@ async def _delete(run: Run, plan: PrunePlan) -> list[str]:
             removal, _ = await remove(run, entry)
         except ReconcileError as error:
             failed.append(f"{entry.ref}: {error.message}")
+            run.progress.counted(Tally.PRUNED_OBJECTS, "failed")
             continue
         if removal is Removal.LEAVING:
             run.leaving = True
             continue  # it stays on record until it is gone
         run.remember(run.facts.inventory.without([entry.ref]))
+        run.progress.counted(Tally.PRUNED_OBJECTS, "kept" if removal is Removal.NOT_OURS else "deleted")
         if removal is Removal.NOT_OURS:
             message = f"{entry.ref} does not carry this claim's mark: left as it is, and no longer on record."
             run.tell(Reason.OWNERSHIP_CONFLICT, message, warning=True)

@@ -15,6 +15,7 @@ from ocdp_operator.model.kinds import Kind
 from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.source import Artifact, Overlay, PinnedSource, Rendering
+from ocdp_operator.model.telemetry import Result, Step, Tally
 from ocdp_operator.model.template import CatalogAnswer, CatalogQuestion
 
 
@@ -146,6 +147,22 @@ class Observations(Protocol):
 
     def record(self, observed: Observed) -> bool:
         """Takes in what a write returned; False when the watch already saw something as new."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Where reconciles are measured. It never fails, and takes microseconds."""
+
+    def observed(self, step: Step, seconds: float) -> None:
+        """A step of a reconcile took so long."""
+        ...
+
+    def finished(self, result: Result, seconds: float) -> None:
+        """A whole reconcile took so long and ended so."""
+        ...
+
+    def counted(self, tally: Tally, label: str = "", amount: int = 1) -> None:
+        """Something happened, so many times; ``label`` says how, in one of a few words."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,13 +16,15 @@ from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
 from ocdp_operator.model.kinds import POD, WORKLOAD, find_kind
 from ocdp_operator.model.objects import ObjectRef
+from ocdp_operator.model.telemetry import Result, Step
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.parking import Parking
 from ocdp_operator.reconcile.pipeline import apply_claim
-from ocdp_operator.reconcile.ports import Ports
+from ocdp_operator.reconcile.ports import Ports, Telemetry
+from ocdp_operator.reconcile.progress import Progress, Silent
 from ocdp_operator.reconcile.queue import ClaimQueue
 from ocdp_operator.reconcile.release import release_claim
 from ocdp_operator.reconcile.run import Rules, Run
@@ -31,6 +34,7 @@ _log = structlog.get_logger(__name__)
 _FIRST_RETRY, _LAST_RETRY = 1.0, 300.0
 _UNLISTED = 0.2
 """Seconds until a claim is looked at again whose kinds were not all listed yet."""
+_QUIET = frozenset({Result.UNCHANGED, Result.LEAVING})
 _LEAVING = 1.0
 """Seconds between looks at objects that leave; a watch wakes the claim earlier."""
 _PROGRESS = 20.0
@@ -62,6 +66,7 @@ class Reconciler:
     generate: Callable[[int], str]
     random: Random
     resync_seconds: float = 600.0
+    telemetry: Telemetry = field(default_factory=Silent)
     _memories: dict[ClaimKey, _Memory] = field(default_factory=dict)
 
     async def work(self) -> None:
@@ -87,26 +92,28 @@ class Reconciler:
             return
         memory = self._memories.setdefault(key, _Memory())
         self.parking.leave(key)
+        run = self._run(claim, memory)
         try:
-            delay = await (self._release(claim, memory) if claim.deleting else self._apply(claim, memory))
-        except Conflict:
+            delay = await (self._release(run, memory) if claim.deleting else self._apply(run, memory))
+        except Conflict as conflict:
+            run.progress.failed(conflict)
             await self._read_again(claim)
             delay = self._backoff(memory, first=0.1)
         except ReconcileError as error:  # the status itself could not be written
-            _log.warning("status not written", claim=str(key), code=error.reason, error=error.message)
+            run.progress.failed(error)
             delay = self._backoff(memory)
-        except Exception:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
-            _log.exception("reconcile failed", claim=str(key), code=Reason.INTERNAL_ERROR)
+        except Exception as fault:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
+            run.progress.failed(fault)
             delay = self._backoff(memory, first=5.0)
+        _account(run)
         if key in self._memories:
             self.queue.add(key, delay)
 
-    async def _apply(self, claim: WorkloadClaim, memory: _Memory) -> float:
-        run = self._run(claim, memory)
+    async def _apply(self, run: Run, memory: _Memory) -> float:
         error = await self._attempt(run)
         if error is not None:
             run.found(error=error)
-        before = claim.status
+        before = run.claim.status
         status = summarize(run.claim, run.facts, self.now())
         if error is None and self._is_mere_progress(run, status, memory):
             return _PROGRESS - (self.clock() - memory.written_at)
@@ -116,14 +123,6 @@ class Reconciler:
         await self._write_workload_status(run)
         if run.thorough and error is None:
             memory.thorough_at = self.clock()
-        _log.info(
-            "reconciled",
-            claim=str(claim.key),
-            generation=run.claim.generation,
-            revision=run.facts.workload.revision.revision if run.facts.workload else None,
-            ready=run.claim.status.condition_set.is_true("Ready"),
-            code=error.reason if error else None,
-        )
         return self._next(run, error, memory)
 
     def _is_mere_progress(self, run: Run, status: ClaimStatus, memory: _Memory) -> bool:
@@ -145,17 +144,17 @@ class Reconciler:
         return None
 
     def _as_error(self, run: Run, fault: Exception) -> ReconcileError:
+        run.progress.failed(fault)
         if isinstance(fault, ReconcileError):
             return fault
-        _log.error("reconcile failed", claim=str(run.claim.key), code=Reason.INTERNAL_ERROR, exc_info=fault)
         return Waiting(Reason.INTERNAL_ERROR, "The operator met a fault of its own; it will try again.")
 
-    async def _release(self, claim: WorkloadClaim, memory: _Memory) -> float:
-        if not claim.has_finalizer:
+    async def _release(self, run: Run, memory: _Memory) -> float:
+        if not run.claim.has_finalizer:
             return self.resync_seconds
-        run = self._run(claim, memory)
         try:
-            released = await release_claim(run)
+            with run.progress.of(Step.RELEASE):
+                released = await release_claim(run)
         except Conflict:
             raise
         except Exception as fault:  # noqa: BLE001 - our own fault is said like any other
@@ -164,8 +163,8 @@ class Reconciler:
             await run.write_status(status)
             return self._backoff(memory)
         await self._emit(run)
+        run.progress.result = Result.RELEASED if released else Result.LEAVING
         if released:
-            _log.info("released", claim=str(claim.key))
             return self.resync_seconds
         return min(_PROGRESS, self._backoff(memory))
 
@@ -207,6 +206,7 @@ class Reconciler:
         status = workload_status(run.claim.status, health, generation=live.generation if live else 1)
         if status != known:
             await self.ports.cluster.apply_status(run.namespace, ref, status)
+            run.progress.changed = True
 
     def _next(self, run: Run, error: ReconcileError | None, memory: _Memory) -> float:
         if error is None:
@@ -232,6 +232,7 @@ class Reconciler:
             store=self.claims,
             now=self.now,
             generate=self.generate,
+            progress=Progress(self.telemetry, self.clock),
             catalog_outage=self.parking.outage_of(CATALOG),
             thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
         )
@@ -266,6 +267,34 @@ class Reconciler:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self.random.uniform(0.8, 1.2)
+
+
+def _account(run: Run) -> None:
+    """One line for each reconcile that did something or failed, and the numbers of every one."""
+    progress, status = run.progress, run.claim.status
+    result = progress.end()
+    quiet = result in _QUIET and not progress.changed
+    level = logging.ERROR if progress.fault else logging.DEBUG if quiet else logging.INFO
+    if not _log.is_enabled_for(level):
+        return
+    ready = status.condition_set.get("Ready")
+    template, failure = status.template, run.facts.error
+    revision = run.facts.workload.revision.revision if run.facts.workload else None
+    _log.log(
+        level,
+        "reconciled",
+        claim=str(run.claim.key),
+        template=run.claim.spec.template_id,
+        generation=run.claim.generation,
+        revision=revision or (template.revision if template else None),
+        stage=progress.step,
+        duration=round(progress.seconds, 4),
+        result=result,
+        code=progress.code or (ready.reason if ready else None),
+        ready=bool(ready and ready.status is Truth.TRUE),
+        **({"error": failure.message} if failure else {}),
+        **({"exc_info": progress.fault} if progress.fault else {}),
+    )
 
 
 def _says_healthy(status: Mapping[str, Any]) -> bool:

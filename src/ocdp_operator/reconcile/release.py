@@ -54,6 +54,7 @@ async def _settle_retention(run: Run, wave: tuple[Entry, ...], policy: DeletionP
         retention = live.body.get("spec", {}).get("persistentVolumeClaimRetentionPolicy", {})
         if retention.get("whenDeleted", "Retain") != wanted:
             await run.ports.cluster.retain_volumes(run.namespace, live, deleted=wanted)
+            run.progress.changed = True
             waiting.append(live)
         elif live.body.get("status", {}).get("observedGeneration", 0) < live.generation:
             waiting.append(live)

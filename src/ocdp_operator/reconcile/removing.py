@@ -34,6 +34,7 @@ async def remove(run: Run, entry: Entry) -> tuple[Removal, Observed | None]:
         return Removal.NOT_OURS, live
     if not live.deletion_timestamp:
         await cluster.delete(run.namespace, entry.ref, uid=live.uid)
+        run.progress.changed = True
         live = await cluster.get(run.namespace, entry.ref)
     if live is None or live.mark != run.mark(entry.ref):
         return Removal.GONE, None

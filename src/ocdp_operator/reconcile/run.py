@@ -17,6 +17,7 @@ from ocdp_operator.plan.policy import Limits
 from ocdp_operator.plan.summary import Facts, in_progress
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.ports import Ports
+from ocdp_operator.reconcile.progress import Progress
 
 RENDER_VERSION = "1"
 """Raise it when the same inputs must be rendered anew: it is part of every input digest."""
@@ -49,6 +50,7 @@ class Run:
     events: list[ClaimEvent] = field(default_factory=list)
     leaving: bool = False
     """A pruned object has yet to go: come back soon."""
+    progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
         status = self.claim.status
@@ -102,6 +104,8 @@ class Run:
         )
 
     def _moved(self, claim: WorkloadClaim) -> None:
+        if claim is not self.claim:
+            self.progress.wrote(before=self.claim.resource_version, after=claim.resource_version)
         self.claim = claim
         self.store.put(claim)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -69,13 +70,20 @@ class PostgresCatalog:
     """
 
     def __init__(
-        self, dsn: str, *, max_connections: int = MAX_CONNECTIONS, seconds: float = _SECONDS
+        self,
+        dsn: str,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        seconds: float = _SECONDS,
+        asked: Callable[[bool, float], None] = lambda answered, seconds: None,  # noqa: ARG005 - nobody listens
     ) -> None:
         """Connects to nothing yet. A question takes at most ``seconds``, the wait for a connection included.
 
+        ``asked(answered, seconds)`` is told of every question. ``answered`` is whether the catalog can be used.
         Raises SettingsError when ``dsn`` is no connection string.
         """
         self._seconds = seconds
+        self._asked = asked
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             kwargs=reading(dsn),
             connection_class=CatalogConnection,
@@ -131,12 +139,16 @@ class PostgresCatalog:
         return int((await self._one(_COUNTER, {})).counter)
 
     async def _one(self, query: LiteralString, parameters: dict[str, Any]) -> Any:
+        started, answered = monotonic(), False
         try:
             row = await self._within(self._fetch(query, parameters))
+            if row is None or row.version is None or row.version < HEAD:
+                raise not_migrated(None if row is None else row.version)
+            answered = True
         except (psycopg.Error, TimeoutError) as error:
             raise unavailable(error) from None
-        if row is None or row.version is None or row.version < HEAD:
-            raise not_migrated(None if row is None else row.version)
+        finally:
+            self._asked(answered, monotonic() - started)
         return row
 
     async def _fetch(self, query: LiteralString, parameters: dict[str, Any]) -> Any:

@@ -3,6 +3,9 @@
 from ocdp_operator.adapters.cluster.client import KubeClient
 from ocdp_operator.adapters.cluster.cluster import KubeCluster
 from ocdp_operator.adapters.cluster.connection import Login
+from ocdp_operator.adapters.cluster.listening import listening_session
+from ocdp_operator.adapters.cluster.pulse import Pulse
 from ocdp_operator.adapters.cluster.reflector import Reflector
+from ocdp_operator.adapters.cluster.watch import Patience
 
-__all__ = ["KubeClient", "KubeCluster", "Login", "Reflector"]
+__all__ = ["KubeClient", "KubeCluster", "Login", "Patience", "Pulse", "Reflector", "listening_session"]

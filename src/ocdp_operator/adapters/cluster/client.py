@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from yarl import URL
 
 from ocdp_operator import __version__
 from ocdp_operator.adapters.cluster.connection import Login
-from ocdp_operator.adapters.cluster.paths import JSON
+from ocdp_operator.adapters.cluster.paths import JSON, resource_of, verb_of
 from ocdp_operator.errors import Reason, SettingsError, Waiting
 from ocdp_operator.model.names import FIELD_MANAGER
 
@@ -70,20 +70,30 @@ class KubeClient:
     Every method raises Waiting(ClusterUnavailable) when there is no answer, or none but "later" and "broken".
     """
 
-    def __init__(self, login: Login, *, request_seconds: float = _REQUEST_SECONDS) -> None:
+    def __init__(
+        self,
+        login: Login,
+        *,
+        request_seconds: float = _REQUEST_SECONDS,
+        wrote: Callable[[str, str], None] = lambda verb, resource: None,  # noqa: ARG005 - nobody listens
+    ) -> None:
+        """``wrote(verb, resource)`` is told of each mutating request before it is sent."""
         self._login = login
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=_CONNECT_SECONDS)
         self._session: aiohttp.ClientSession | None = None
         self._renewing = asyncio.Lock()
         self._renewed_at = float("-inf")
+        self._wrote = wrote
         self.writes = 0
         """Mutating requests that were sent, repeated ones too."""
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, kubeconfig: Path | None = None, context: str | None = None) -> AsyncIterator[Self]:
+    async def connect(
+        cls, kubeconfig: Path | None = None, context: str | None = None, **options: Any
+    ) -> AsyncIterator[Self]:
         """A client for the cluster of this kubeconfig, or for the one whose pod this is. Raises SettingsError."""
-        async with cls(Login(kubeconfig, context)) as client:
+        async with cls(Login(kubeconfig, context), **options) as client:
             yield client
 
     async def __aenter__(self) -> Self:
@@ -141,12 +151,14 @@ class KubeClient:
     ) -> AsyncIterator[tuple[Answer | None, AsyncIterator[bytes]]]:
         """A watch: the lines that come, or the refusal.
 
-        The lines end when the server ends them. Raises Waiting(ClusterUnavailable) when the connection breaks, and
-        TimeoutError after ``silence_seconds`` without a byte.
+        The lines end when the server ends them. Raises Waiting(ClusterUnavailable) when the connection breaks or no answer
+        begins, and TimeoutError after ``silence_seconds`` without a byte of one that has begun.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence_seconds)
+        begun = False
         try:
             async with self._request("GET", path, None, {"Accept": accept}, timeout) as response:
+                begun = True
                 if response.status < 400:
                     yield None, _lines(response)
                     return
@@ -154,7 +166,9 @@ class KubeClient:
             if answer.status == _UNAUTHORIZED:
                 await self._renew()
             yield answer, _no_lines()
-        except aiohttp.SocketTimeoutError:
+        except aiohttp.SocketTimeoutError as error:
+            if not begun:
+                raise unavailable(error) from None
             raise TimeoutError from None
         except (aiohttp.ClientError, OSError) as error:
             raise unavailable(error) from None
@@ -164,6 +178,7 @@ class KubeClient:
     ) -> tuple[Answer, float]:
         if method not in _READ_ONLY:
             self.writes += 1
+            self._wrote(verb_of(method, headers.get("Content-Type", "")), resource_of(path))
         async with self._request(method, path, body, headers, self._timeout) as response:
             for warning in response.headers.getall("Warning", ()):
                 _log.info("the API server warns", path=path.partition("?")[0], warning=warning[:300])

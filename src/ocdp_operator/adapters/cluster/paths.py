@@ -48,3 +48,18 @@ def having(label: str, value: str | None = None) -> str:
 def of_claim(claim_uid: str) -> str:
     """A query that selects the objects of one claim."""
     return f"?{having(CLAIM_UID, claim_uid)}"
+
+
+def resource_of(path: str) -> str:
+    """The plural name that a path is about, with its subresource: ``workloadclaims/status``."""
+    parts = path.partition("?")[0].strip("/").split("/")[2 if path.startswith("/api/") else 3 :]
+    if parts[:1] == ["namespaces"] and len(parts) > 2:
+        parts = parts[2:]
+    return "/".join((*parts[:1], *parts[2:3]))
+
+
+def verb_of(method: str, content_type: str) -> str:
+    """What a mutating request does, in the API server's own words, and ``apply`` for server-side apply."""
+    if method == "PATCH":
+        return "apply" if content_type == APPLY_PATCH else "patch"
+    return {"POST": "create", "PUT": "update"}.get(method, method.lower())

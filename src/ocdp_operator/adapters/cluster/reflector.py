@@ -9,6 +9,7 @@ from random import Random
 import structlog
 
 from ocdp_operator.adapters.cluster.client import KubeClient
+from ocdp_operator.adapters.cluster.pulse import Pulse
 from ocdp_operator.adapters.cluster.store import ObservationStore
 from ocdp_operator.adapters.cluster.trimming import trimmed
 from ocdp_operator.adapters.cluster.watch import KindWatch, Patience, Shared
@@ -47,7 +48,8 @@ class Reflector:
         self._random = Random()  # noqa: S311 - jitter
         self._store = ObservationStore()
         shared = Shared(client, self._store, self._tell, self._patience, self._random)
-        self._watches = {kind.kind: KindWatch(kind, shared) for kind in kinds}
+        self._kinds = tuple(kinds)
+        self._watches = {kind.kind: KindWatch(kind, shared) for kind in self._kinds}
         self._fed = {kind.kind: KindWatch(kind, shared) for kind in fed}
         if SECRET.kind in self._watches or SECRET.kind in self._fed:
             raise ValueError("Secrets are never listed or watched.")
@@ -60,9 +62,15 @@ class Reflector:
             for name, listing in self._fed.items():
                 group.create_task(self._keep_listed(listing), name=f"list {name}")
 
-    def last_event_age(self) -> float:
-        """Seconds since the quietest watch last heard from the API server. Beyond some minutes something is wrong."""
-        return max((watch.silent_for for watch in self._watches.values()), default=0.0)
+    @property
+    def pulses(self) -> Mapping[str, Pulse]:
+        """The signs of life of each watch, by the plural name of its kind."""
+        return {kind.plural: self._watches[kind.kind].pulse for kind in self._kinds}
+
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """The kinds that were not listed completely yet."""
+        return tuple(name for name, watch in (self._watches | self._fed).items() if not watch.listed)
 
     def is_listed(self, kind: Kind) -> bool:
         """As the port says. Secrets, which are never listed, do not hold anything up."""

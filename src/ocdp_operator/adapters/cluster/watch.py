@@ -15,6 +15,7 @@ import structlog
 from ocdp_operator.adapters.cluster import paths
 from ocdp_operator.adapters.cluster.client import Answer, KubeClient
 from ocdp_operator.adapters.cluster.pages import list_pages
+from ocdp_operator.adapters.cluster.pulse import Pulse
 from ocdp_operator.adapters.cluster.refusals import Request, refuse
 from ocdp_operator.adapters.cluster.store import ObservationStore
 from ocdp_operator.adapters.cluster.trimming import observe
@@ -78,17 +79,13 @@ class KindWatch:
         self._seen: set[str] | None = None
         """UIDs that the list told of so far, while it is under way."""
         self._streams_lists = True
-        self._alive_at = monotonic()
+        self.pulse = Pulse(shared.patience.silence)
         self.listed = False
         """The kind was listed completely, once at least."""
 
-    @property
-    def silent_for(self) -> float:
-        """Seconds since the API server last sent anything of this kind."""
-        return monotonic() - self._alive_at
-
     async def run(self) -> None:
         """Follows the kind until it is cancelled."""
+        self.pulse.begin()
         failures = 0
         while True:
             started = monotonic()
@@ -110,6 +107,7 @@ class KindWatch:
             self._version = ""
             _log.warning("watch stalled", kind=str(self._kind), seconds=self._patience.silence)
         except OcdpError as error:
+            self.pulse.failed()
             _log.warning("watch failed", kind=str(self._kind), error=str(error))
         except Exception:  # noqa: BLE001 - our own fault must not end a watch: it starts anew
             self._version = ""
@@ -158,7 +156,7 @@ class KindWatch:
     async def _take_in(self, lines: AsyncIterator[bytes]) -> None:
         async for line in lines:
             event = orjson.loads(line)
-            self._alive_at = monotonic()
+            self.pulse.heard()
             raw = event["object"]
             if event["type"] == "ERROR":
                 _log.info("watch ended", kind=str(self._kind), code=raw.get("code"), reason=raw.get("reason"))
@@ -192,7 +190,7 @@ class KindWatch:
     def _end_list(self, version: str) -> None:
         seen, self._seen = self._seen or set(), None
         self._version = version
-        self._alive_at = monotonic()
+        self.pulse.heard()
         self.listed = True
         for gone in self._store.prune(self._kind, seen, int(self._version)):
             self._tell(gone)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Final, Self
 
 from ocdp_operator.adapters.confined import Ended
@@ -42,12 +43,15 @@ class GitSources:
         git: Path = Path("git"),
         credentials_file: Path | None = None,
         limits: SourceLimits = SourceLimits(),  # noqa: B008 - frozen
+        asked: Callable[[str, str, float], None] = lambda what, result, seconds: None,  # noqa: ARG005 - nobody listens
     ) -> None:
+        """``asked(what, result, seconds)`` is told of each request: fetch or list; success or the reason of its failure."""
         self._work_dir = work_dir
         self._allowed = AllowList(origins)
         self._executable = git
         self._credentials = CredentialsFile(credentials_file)
         self._limits = limits
+        self._asked = asked
         self._slots = asyncio.Semaphore(limits.processes)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._flights: dict[ArtifactKey, asyncio.Task[Artifact]] = {}
@@ -145,7 +149,8 @@ class GitSources:
                 if not mirror.has(key.commit):
                     remote = self._remote(url, parts)
                     async with self._slots:
-                        await mirror.fetch(remote, key.commit)
+                        with self._measured("fetch"):
+                            await mirror.fetch(remote, key.commit)
                 files = await self._export(store, mirror, key)
             return await store.keep(key, files)
 
@@ -164,10 +169,25 @@ class GitSources:
         remote = self._remote(url, parts)
         with _own_faults(url):
             async with self._locks[url], self._slots:
-                listed = await self._store.git.list_remote(remote, *names, seconds=seconds)
-        if not listed.succeeded:
-            raise failure(listed, url, shown(url))
+                with self._measured("list"):
+                    listed = await self._store.git.list_remote(remote, *names, seconds=seconds)
+                    if not listed.succeeded:
+                        raise failure(listed, url, shown(url))
         return listed
+
+    @contextmanager
+    def _measured(self, what: str) -> Iterator[None]:
+        started, result = monotonic(), "success"
+        try:
+            yield
+        except ReconcileError as error:
+            result = error.reason
+            raise
+        except BaseException:
+            result = "cancelled"
+            raise
+        finally:
+            self._asked(what, result, monotonic() - started)
 
     def _remote(self, url: str, parts: Origin) -> Remote:
         try:

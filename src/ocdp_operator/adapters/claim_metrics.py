@@ -1,0 +1,122 @@
+"""The claims in numbers, computed when somebody scrapes: nothing is kept, so nothing can be left over.
+
+Label values come from short lists. A template id, which a tenant may write freely, counts by name only once the catalog
+had it for some claim.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from ocdp_operator.model.claim import WorkloadClaim
+from ocdp_operator.model.conditions import Truth
+from ocdp_operator.model.kinds import CLAIM
+
+_TYPES: Final = frozenset(
+    {"Ready", "TemplateResolved", "Applied", "Healthy", "Reconciling", "Stalled", "Deleting"}
+)
+_OTHER: Final = "Other"
+_MOST_TEMPLATES: Final = 200
+
+
+def claim_families(claims: Iterable[WorkloadClaim], now: datetime, *, per_claim: bool) -> Iterator[Metric]:
+    """Every family about claims."""
+    known = tuple(claims)
+    templates = _templates(known)
+    yield _summary(known, templates)
+    yield _conditions(known)
+    yield _value(
+        "ocdp_prune_blocked",
+        "Claims with objects that a guard keeps from being pruned.",
+        sum(claim.status.pending_prune is not None for claim in known),
+    )
+    yield _value(
+        "ocdp_deleting_oldest_seconds",
+        "How long the claim that leaves longest has been leaving; 0 if none leaves.",
+        max((_age(claim.deleted_at, now) for claim in known if claim.deleting), default=0.0),
+    )
+    if per_claim:
+        yield _each(known)
+
+
+def _templates(claims: Iterable[WorkloadClaim]) -> frozenset[str]:
+    """Names that the catalog knows, of a great many the most used."""
+    used = Counter(claim.spec.template_id for claim in claims if claim.status.template is not None)
+    return frozenset(name for name, _ in used.most_common(_MOST_TEMPLATES))
+
+
+def _summary(claims: Iterable[WorkloadClaim], templates: frozenset[str]) -> Metric:
+    family = GaugeMetricFamily(
+        "ocdp_claims", "Claims by template and readiness.", labels=["template", "ready", "reason"]
+    )
+    counts = Counter(
+        (claim.spec.template_id if claim.spec.template_id in templates else _OTHER, *_ready(claim))
+        for claim in claims
+    )
+    for labels, count in counts.items():
+        family.add_metric(labels, count)
+    return family
+
+
+def _conditions(claims: Iterable[WorkloadClaim]) -> Metric:
+    family = GaugeMetricFamily(
+        "ocdp_reconcile_condition",
+        "Claims by condition and its status.",
+        labels=["kind", "type", "status"],
+    )
+    counts = Counter({("Ready", str(truth)): 0 for truth in Truth})
+    counts.update(
+        (condition.type, str(condition.status))
+        for claim in claims
+        for condition in claim.status.conditions
+        if condition.type in _TYPES
+    )
+    for (type_, status), count in counts.items():
+        family.add_metric((str(CLAIM), type_, status), count)
+    return family
+
+
+def _each(claims: Iterable[WorkloadClaim]) -> Metric:
+    labels = ["namespace", "name", "template", "revision", "workspace", "ready", "reason"]
+    family = GaugeMetricFamily("ocdp_claim_info", "Always 1; one series for each claim.", labels=labels)
+    for claim in claims:
+        template = claim.status.template
+        revision = str(template.revision) if template else ""
+        spec = claim.spec
+        family.add_metric(
+            (
+                claim.key.namespace,
+                claim.key.name,
+                spec.template_id,
+                revision,
+                spec.workspace_id,
+                *_ready(claim),
+            ),
+            1.0,
+        )
+    return family
+
+
+def _ready(claim: WorkloadClaim) -> tuple[str, str]:
+    for condition in claim.status.conditions:
+        if condition.type == "Ready":
+            return str(condition.status), str(condition.reason)
+    return "Unknown", ""
+
+
+def _age(moment: str, now: datetime) -> float:
+    try:
+        since = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return 0.0
+    return max(0.0, (now - since).total_seconds())
+
+
+def _value(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value=float(value))

@@ -82,8 +82,8 @@ class Operator:
 
     @classmethod
     @asynccontextmanager
-    async def built(cls, settings: Settings, *, silence: float | None = None) -> AsyncIterator[Self]:
-        """Every part, opened; closed again after the block. ``silence``: another limit for watches, in seconds.
+    async def built(cls, settings: Settings, *, patience: Patience | None = None) -> AsyncIterator[Self]:
+        """Every part, opened; closed again after the block. ``patience``: another one with watches, kopf's too.
 
         Raises SettingsError. PostgreSQL and Git need not answer: claims wait for them one by one.
         """
@@ -101,7 +101,7 @@ class Operator:
             stack.push_async_callback(catalog.close)
             git = await stack.enter_async_context(sources(settings, asked=metrics.asked_git))
             kustomize = await stack.enter_async_context(renderer(settings))
-            parts = _Parts(settings, client, catalog, git, kustomize, _Senses(metrics, silence))
+            parts = _Parts(settings, client, catalog, git, kustomize, _Senses(metrics, patience))
             yield cls(settings, client, parts.ports, parts)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -150,7 +150,7 @@ class Operator:
         )
         await kopf.operator(
             registry=registry,
-            settings=event_settings(silence=senses.silence or EVENT_SILENCE),
+            settings=event_settings(silence=senses.event_silence),
             clusterwide=True,
             standalone=True,
             stop_flag=stop,
@@ -160,10 +160,11 @@ class Operator:
 class _Senses:
     """What the operator knows of itself: signs of life, health, readiness and numbers."""
 
-    def __init__(self, metrics: Metrics, silence: float | None) -> None:
+    def __init__(self, metrics: Metrics, patience: Patience | None) -> None:
         self.metrics = metrics
-        self.silence = silence
-        self.event_pulses = {kind.plural: Pulse(silence or EVENT_SILENCE) for kind in (CLAIM, WORKLOAD)}
+        self.patience = patience
+        self.event_silence = patience.silence if patience else EVENT_SILENCE
+        self.event_pulses = {kind.plural: Pulse(self.event_silence) for kind in (CLAIM, WORKLOAD)}
         self.readiness = Readiness()
         """More conditions may be required of it; ``lease`` is also what ``ocdp_leader`` says."""
         self.health: Health
@@ -210,8 +211,7 @@ class _Parts:
         self.random = Random()  # noqa: S311 - jitter
         self.claims = ClaimStore()
         self.queue = ClaimQueue(time.monotonic)
-        patience = Patience(silence=senses.silence) if senses.silence else None
-        self.reflector = Reflector(client, on_change=self._wake, patience=patience)
+        self.reflector = Reflector(client, on_change=self._wake, patience=senses.patience)
         self.ports = Ports(catalog, git, kustomize, cluster, self.reflector)
         self.parking = Parking(self.queue, catalog, git, self.random)
         self.listing = Listing(self.claims, self.queue, cluster.list_claims)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -54,3 +57,42 @@ def series(text: str) -> Series:
 def documented() -> dict[str, set[str]]:
     """The metrics of the page's table, each with its labels."""
     return {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in _ROW.findall(_PAGE.read_text())}
+
+
+class Telling:
+    """The port of a running operator."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def text(self, path: str) -> str:
+        return (await self._get(path))[1]
+
+    async def status(self, path: str) -> int:
+        return (await self._get(path))[0]
+
+    async def checks(self, path: str) -> dict[str, dict[str, Any]]:
+        """The checks of a probe, by name."""
+        found: dict[str, dict[str, Any]] = json.loads(await self.text(path))["checks"]
+        return found
+
+    async def healthy(self) -> bool:
+        return await self.status("/healthz") == 200
+
+    async def ready(self) -> bool:
+        return await self.status("/readyz") == 200
+
+    async def answers(self) -> bool:
+        """Whether anybody answers, whatever that is."""
+        try:
+            return await self.status("/healthz") > 0
+        except aiohttp.ClientError:
+            return False
+
+    async def metrics(self) -> Series:
+        return series(await self.text("/metrics"))
+
+    async def _get(self, path: str) -> tuple[int, str]:
+        timeout = aiohttp.ClientTimeout(total=10)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url + path) as answer:
+            return answer.status, await answer.text()

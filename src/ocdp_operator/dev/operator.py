@@ -89,11 +89,15 @@ class OperatorProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def url(self) -> str:
+        """Where its probes and metrics are."""
+        return f"http://127.0.0.1:{self._settings['healthPort']}"
+
     async def healthy(self) -> bool:
         """Whether ``/healthz`` answers 200."""
-        url = f"http://127.0.0.1:{self._settings['healthPort']}/healthz"
         try:
-            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            async with aiohttp.ClientSession() as session, session.get(f"{self.url}/healthz") as answer:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False

@@ -28,8 +28,6 @@ _log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
-_STEADY: Final = 5.0
-"""Seconds after which a watch that ends has not failed."""
 _GONE: Final = 410
 _LIST_END: Final = "k8s.io/initial-events-end"
 _CHANGES: Final = frozenset({"ADDED", "MODIFIED"})
@@ -45,6 +43,8 @@ class Patience:
     """One request lasts as long as drawn from here, so that the watches of many kinds don't all end at once."""
     relist: float = 600.0
     """Between lists of a kind that somebody else watches."""
+    steady: float = 5.0
+    """After so long, a watch that ends has not failed: the next one begins at once."""
     settle: float = 0.05
     """Before a change is told: often a watch tells of a write of ours before its answer is here."""
 
@@ -90,7 +90,7 @@ class KindWatch:
         while True:
             started = monotonic()
             ended_well = await self._try_to_follow()
-            if monotonic() - started > _STEADY:
+            if monotonic() - started > self._patience.steady:
                 failures = 0
                 if ended_well:
                     continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import aiohttp
 import kopf
@@ -54,6 +54,19 @@ class _PatientBackoffs:
         return (min(30.0, 2.0**step) * random.uniform(0.8, 1.2) for step in range(24))  # noqa: S311 - jitter
 
 
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """kopf compares nothing for us: without this it copies every object for a comparison that no handler asks for."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
 EVENT_SILENCE = 70.0
 """Seconds without an event or a bookmark after which kopf begins a watch anew."""
 
@@ -62,6 +75,7 @@ def event_settings(health_grace: float = 50.0, *, silence: float = EVENT_SILENCE
     """Settings for kopf: patient with the API server, quiet on the objects, never in anybody's way."""
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
+    settings.persistence.diffbase_storage = _NoDiffBase()
     settings.posting.enabled = False
     settings.posting.loggers = False
     settings.watching.server_timeout, settings.watching.client_timeout = 240, 270

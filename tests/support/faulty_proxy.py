@@ -115,7 +115,11 @@ class FaultyProxy:
         self._streams.add(transport)
         with suppress(aiohttp.ClientError, ConnectionError):
             async for chunk in upstream.content.iter_any():
-                if not self.silent:
+                if await self._lets_through(request):
                     await answer.write(chunk)
         self._streams.discard(transport)
         return answer
+
+    async def _lets_through(self, request: web.Request) -> bool:
+        """Whether what a stream carries goes on to the client; it may take its time to say so."""
+        return not self.silent

@@ -17,13 +17,21 @@ from ocdp_operator.dev.process import Command, Process
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
+_MODULE: Final = "ocdp_operator"
+_CHECKOUT: Final = Path(__file__).resolve().parents[3]
 
 
 class OperatorProcess:
-    """``ocdp run`` with a settings file of its own. It can be stopped, killed and started again."""
+    """``ocdp run`` with a settings file of its own. It can be stopped, killed and started again.
 
-    def __init__(self, workdir: Path, settings: Mapping[str, Any], dsn: str) -> None:
+    ``module`` is what ``python -m`` runs: another one is an operator that a test has changed.
+    """
+
+    def __init__(
+        self, workdir: Path, settings: Mapping[str, Any], dsn: str, *, module: str = _MODULE
+    ) -> None:
         self._workdir = workdir
+        self._module = module
         self._settings = {**settings, "workDir": str(workdir / "work"), "healthPort": free_port()}
         self._dsn = dsn
         self._process: Process | None = None
@@ -35,9 +43,11 @@ class OperatorProcess:
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, workdir: Path, settings: Mapping[str, Any], dsn: str) -> AsyncIterator[Self]:
+    async def started(
+        cls, workdir: Path, settings: Mapping[str, Any], dsn: str, *, module: str = _MODULE
+    ) -> AsyncIterator[Self]:
         """A running operator, ended with the block."""
-        operator = cls(workdir, settings, dsn)
+        operator = cls(workdir, settings, dsn, module=module)
         try:
             await operator.start()
             yield operator
@@ -50,13 +60,14 @@ class OperatorProcess:
         self.changed = bool(changes)
         command = Command(
             name="operator",
-            argv=(sys.executable, "-m", "ocdp_operator", "run", "--settings", str(self._settings_file)),
+            argv=(sys.executable, "-m", self._module, "run", "--settings", str(self._settings_file)),
             cwd=self._workdir,
             log=self.log,
             env={
                 "OCDP_CATALOG_DSN": self._dsn,
                 "HOME": str(self._workdir),
                 "PYTHONUNBUFFERED": "1",
+                **({} if self._module == _MODULE else {"PYTHONPATH": str(_CHECKOUT)}),
             },
             death_signal=signal.SIGTERM,
         )

@@ -165,6 +165,9 @@ class Reconciler:
         await self._emit(run)
         run.progress.result = Result.RELEASED if released else Result.LEAVING
         if released:
+            # Nobody holds it any more, so it is gone; a watch tells of that later than of its last objects.
+            if not run.claim.finalizers and self.claims.remove(claim.key, claim.uid):
+                self._forget(claim.key)
             return self.resync_seconds
         return min(_PROGRESS, self._backoff(memory))
 

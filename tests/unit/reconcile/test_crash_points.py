@@ -168,3 +168,15 @@ async def test_no_marked_object_is_ever_missing_from_the_record(name: str):
             claim = world.cluster.claims.get(KEY)
             recorded = {entry["id"] for entry in (claim or {}).get("status", {}).get("inventory", ())}
             assert claim is None or {ref.id for _, ref in world.cluster.objects} <= recorded
+
+
+async def test_a_claim_that_was_let_go_is_left_alone_before_any_watch_tells_of_its_end():
+    world = World(app())
+    world.ask_for(deletionPolicy="Delete")
+    await world.settle()
+    world.cluster.delete_claim(KEY)
+    while KEY in world.cluster.claims:
+        await world.reconcile()
+    writes = world.cluster.writes
+    await world.reconciler.reconcile(KEY)  # woken by the last of its objects, whose end is told first
+    assert world.cluster.writes == writes

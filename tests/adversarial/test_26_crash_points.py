@@ -1,0 +1,96 @@
+"""26: killed with SIGKILL at every mutating call of create, update, prune and delete, a new process ends where none was killed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from ocdp_operator.dev.operator import OperatorProcess
+from ocdp_operator.dev.platform import Platform
+from tests.support.apps import app_files
+from tests.support.crash_lab import SETTINGS, Lab, Scenario, enumerate_crashes, points
+from tests.support.fix_operator import QUICK
+from tests.support.recording_proxy import RecordingProxy
+from tests.support.world import Team
+
+pytestmark = pytest.mark.timeout(900)
+
+LISTS = Path(__file__).parent / "crash_points"
+_OLD, _NEW = {"greeting": "one", "guarded": "yes"}, {"greeting": "two", "guarded": "yes"}
+_BARE = {"greeting": "one", "guarded": "no"}
+
+
+async def ask(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_OLD)
+
+
+async def ask_for_all_to_go(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_OLD, deletionPolicy="Delete")
+
+
+async def change(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_NEW)
+
+
+async def leave_out(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_BARE)
+
+
+async def delete(lab: Lab, names: Sequence[str]) -> None:
+    await lab.delete(names)
+
+
+SCENARIOS = {
+    "create": Scenario(when=ask),
+    "update": Scenario(given=ask, when=change),
+    "prune": Scenario(given=ask, when=leave_out),
+    "delete": Scenario(given=ask_for_all_to_go, when=delete, gone=True),
+    "retain": Scenario(given=ask, when=delete, gone=True),
+}
+
+
+def listed(name: str) -> list[str]:
+    """The committed list of a scenario's mutating calls, in order."""
+    lines = (LISTS / f"{name}.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+async def lab(platform: Platform, session_operator: OperatorProcess, tmp_path_factory) -> AsyncIterator[Lab]:
+    """A team, and an operator behind the proxy; the session's own would see the same claims, so it stops."""
+    await session_operator.stop()
+    async with AsyncExitStack() as stack:
+        yield await _lab(stack, platform, tmp_path_factory.mktemp("crash"))
+
+
+async def _lab(stack: AsyncExitStack, platform: Platform, workdir: Path, **options: str) -> Lab:
+    settings = await platform.operator_settings(**{**QUICK, **SETTINGS})
+    proxy = await stack.enter_async_context(
+        RecordingProxy.before(platform.cluster, Path(settings["kubeconfig"]), workdir)
+    )
+    settings["kubeconfig"] = str(workdir / "kubeconfig")
+    operator = await stack.enter_async_context(
+        OperatorProcess.started(workdir / "operator", settings, platform.reader_dsn, **options)
+    )
+    return Lab(await new_team(platform), operator, proxy)
+
+
+async def new_team(platform: Platform) -> Team:
+    unique = f"crash-{secrets.token_hex(3)}"
+    repository = await platform.git.repository(unique)
+    team = Team(platform, unique, unique, f"web-{unique}", repository, platform.git.url(unique))
+    await platform.place(unique, unique)
+    await team.publish(app_files())
+    await platform.bind(team.template_id, unique)
+    return team
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_26_a_new_process_ends_where_none_was_killed(lab: Lab, name: str):
+    expected = listed(name)
+    failures = await enumerate_crashes(lab, SCENARIOS[name], points(expected), expected)
+    assert not failures.found, f"{len(failures.found)} of {2 * len(expected)} points\n{failures.table()}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import string
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -148,13 +149,31 @@ class Operator:
             connection=self._client.connection_info,
             session=partial(listening_session, senses.event_pulses),
         )
-        await kopf.operator(
+        tasks = await kopf.spawn_tasks(
             registry=registry,
             settings=event_settings(silence=senses.event_silence),
             clusterwide=True,
             standalone=True,
             stop_flag=stop,
         )
+        # kopf takes the signals for itself: it would end by them, and we would think that a part of ours had failed.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await kopf.run_tasks(tasks, ignored=_Anybodys())
+
+
+class _Anybodys(Collection[asyncio.Task[Any]]):
+    """Every task there is, for kopf to leave alone when it ends: else it cancels whatever was started meanwhile, ours too."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]:
+        return iter(asyncio.all_tasks())
+
+    def __len__(self) -> int:
+        return len(asyncio.all_tasks())
 
 
 class _Senses:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from socket import gethostname
 from typing import Any, Final, Self
 
 import kopf
@@ -22,6 +23,8 @@ from ocdp_operator.adapters.catalog.store import PostgresCatalog
 from ocdp_operator.adapters.cluster import (
     KubeClient,
     KubeCluster,
+    Leadership,
+    LeaseTerms,
     Patience,
     Pulse,
     Reflector,
@@ -73,13 +76,13 @@ def generate_password(length: int) -> str:
 
 
 class Operator:
-    """The operator: watches, queue, workers and probes, until it is told to stop."""
+    """The operator: watches, queue, workers and probes, until it is told to stop or loses its Lease."""
 
-    def __init__(self, settings: Settings, client: KubeClient, ports: Ports, parts: _Parts) -> None:
+    def __init__(self, settings: Settings, client: KubeClient, leadership: Leadership, parts: _Parts) -> None:
         self._settings = settings
         self._client = client
-        self._ports = ports
         self._parts = parts
+        self.leadership = leadership
 
     @classmethod
     @asynccontextmanager
@@ -97,23 +100,36 @@ class Operator:
             client = await stack.enter_async_context(
                 KubeClient.connect(settings.kubeconfig, settings.context, wrote=metrics.wrote)
             )
+            leadership = await stack.enter_async_context(_leadership(settings))
+            client.may_write = lambda: leadership.held
             catalog = PostgresCatalog(settings.catalog_dsn.get_secret_value(), asked=metrics.asked_catalog)
             await catalog.open()
             stack.push_async_callback(catalog.close)
             git = await stack.enter_async_context(sources(settings, asked=metrics.asked_git))
             kustomize = await stack.enter_async_context(renderer(settings))
             parts = _Parts(settings, client, catalog, git, kustomize, _Senses(metrics, patience))
-            yield cls(settings, client, parts.ports, parts)
+            parts.senses.readiness.require("lease", lambda: leadership.held)
+            yield cls(settings, client, leadership, parts)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until ``stop`` is set, or until a part ends, which is a fault: then this raises."""
-        async with self._parts.probes.served(self._settings.health_port):
-            await self._work(stop)
+        """Takes the Lease, then works until ``stop`` is set, and gives the Lease back.
 
-    async def _work(self, stop: asyncio.Event) -> None:
+        Raises LeaseLost when another operator may work now, and what a part raised that ended by itself.
+        """
         parts, settings = self._parts, self._settings
         _log.info("starting", version=__version__, cluster=settings.cluster_id, workers=settings.workers)
-        running: list[Coroutine[Any, Any, None]] = [
+        async with parts.probes.served(settings.health_port):
+            try:
+                if await _first(stop, self.leadership.take(), parts.senses.health.run()):
+                    await _first(stop, *self._work(stop), ends=False)
+            finally:
+                await self.leadership.release()
+                _log.info("stopped")
+
+    def _work(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        parts, settings = self._parts, self._settings
+        return [
+            self.leadership.keep(),
             parts.senses.health.run(),
             parts.reflector.run(),
             parts.listing.run(settings.resync_seconds, parts.random),
@@ -122,19 +138,6 @@ class Operator:
             *(parts.reconciler.work() for _ in range(settings.workers)),
             self._watch_events(stop),
         ]
-        tasks = [asyncio.create_task(part) for part in running]
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopping}:
-                task.result()
-                if not stop.is_set():
-                    raise RuntimeError("a part of the operator ended by itself")
-        finally:
-            _log.info("stopping")
-            for task in (*tasks, stopping):
-                task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
     async def _watch_events(self, stop: asyncio.Event) -> None:
         registry = kopf.OperatorRegistry()
@@ -174,6 +177,36 @@ class _Anybodys(Collection[asyncio.Task[Any]]):
 
     def __len__(self) -> int:
         return len(asyncio.all_tasks())
+
+
+async def _first(stop: asyncio.Event, *running: Coroutine[Any, Any, None], ends: bool = True) -> bool:
+    """Runs them together until one ends (True) or ``stop`` is set (False). None of them runs on after that.
+
+    Raises what that one raised, and RuntimeError when it ended though none of them ``ends`` by itself.
+    """
+    tasks = [asyncio.create_task(each) for each in running]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            task.result()
+            if not ends and not stop.is_set():
+                raise RuntimeError("a part of the operator ended by itself")
+        return not stop.is_set()
+    finally:
+        for task in (*tasks, stopping):
+            task.cancel()
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _leadership(settings: Settings) -> AsyncIterator[Leadership]:
+    identity = settings.identity or f"{gethostname()}-{secrets.token_hex(4)}"
+    terms = LeaseTerms(settings.lease_namespace, identity, settings.lease_seconds)
+    async with KubeClient.connect(
+        settings.kubeconfig, settings.context, request_seconds=max(1.0, terms.seconds / 3)
+    ) as client:
+        yield Leadership(client, terms)
 
 
 class _Senses:

@@ -181,6 +181,10 @@ class SettingsError(OcdpError):
     """The process was started with settings that cannot work; the message says which and why."""
 
 
+class LeaseLost(OcdpError):
+    """Another process may work now, and this one must not: it ends, to be started again."""
+
+
 class Conflict(OcdpError):
     """The object changed since it was read (HTTP 409 on resourceVersion): read it again and start over."""
 

@@ -5,10 +5,12 @@ Each handler stores what it was given, puts a key on the queue and returns. kopf
 
 from __future__ import annotations
 
+import asyncio
 import random
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, cast
+from itertools import count
+from typing import Any, Final, Protocol, cast
 
 import aiohttp
 import kopf
@@ -23,6 +25,9 @@ from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.queue import ClaimQueue
 
 _log = structlog.get_logger(__name__)
+
+_LOGIN_SECONDS: Final = 2.0
+"""Before a login that was refused is tried again, with what the files hold then."""
 
 
 class WorkloadStore(Protocol):
@@ -99,9 +104,14 @@ def register(
     session: SessionFactory,
 ) -> None:
     """Registers every handler there is. kopf speaks through a session of ours: we hear what it hears."""
+    logins = count()
 
     @kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.TEMPORARY)
     async def login(**_: Any) -> kopf.AiohttpSession:
+        if next(logins):
+            # The last one was not accepted: the token may just be exchanged, or the account be gone for a while. Each session
+            # is new to kopf, which would end the process if it were given once more what was refused.
+            await asyncio.sleep(_LOGIN_SECONDS)
         info = kopf.ConnectionInfo(**connection())
         ours = session(tls=info.as_ssl_context(), headers=info.as_http_headers(), proxy=info.proxy_url)
         return kopf.AiohttpSession(server=info.server, aiohttp_session=ours)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
@@ -18,6 +18,12 @@ from pydantic_settings import (
 
 from ocdp_operator.errors import SettingsError
 from ocdp_operator.model.kinds import RUNTIME_KINDS
+
+_POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def _pod_namespace() -> str:
+    return _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.is_file() else "ocdp-system"
 
 
 class AllowedOrigin(BaseModel):
@@ -70,6 +76,12 @@ class Settings(BaseSettings):
     """How often a dependency that claims wait for is asked again."""
     catalog_poll_seconds: float = Field(default=10, gt=0)
     """How often the catalog's counter is read."""
+    lease_seconds: int = Field(default=15, ge=0)
+    """Another operator takes over when it saw no renewal of the Lease for so long; 0: no Lease (a laptop that sleeps)."""
+    lease_namespace: str = Field(default_factory=_pod_namespace)
+    """Where the Lease ``ocdp-operator`` is; the pod's own namespace, else ``ocdp-system``."""
+    identity: str = ""
+    """Who holds the Lease: the pod's name, as of one identity only one process may run at a time; empty: a name of its own."""
     health_port: int = Field(default=8080, ge=0, le=65535)
     """``/healthz``, ``/readyz`` and ``/metrics`` listen here; 0: nowhere."""
     claim_metrics: bool = False

@@ -15,8 +15,15 @@ from ocdp_operator.dev.platform import Platform
 from ocdp_operator.dev.postgres import EmbeddedPostgres
 from tests.support.world import Team, eventually
 
-QUICK = {"resyncSeconds": 30, "probeSeconds": 1, "catalogPollSeconds": 1, "logLevel": "info"}
-"""Settings under which a test need not wait long for what takes minutes in a real cluster."""
+QUICK = {
+    "resyncSeconds": 30,
+    "probeSeconds": 1,
+    "catalogPollSeconds": 1,
+    "leaseSeconds": 120,
+    "logLevel": "info",
+}
+"""Settings under which a test need not wait long for what takes minutes in a real cluster; the Lease alone is patient, as
+machines that run tests may be busy: it is the operator's own again at once when it is started anew."""
 
 TeamFactory = Callable[..., Awaitable[Team]]
 
@@ -27,11 +34,12 @@ async def platform(
     postgres_server: EmbeddedPostgres,
     git_server: GitServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Platform:
-    """The session's cluster with CRDs and rights, and a migrated catalog."""
+) -> AsyncIterator[Platform]:
+    """The session's cluster with CRDs and rights, and a migrated catalog; the operator's token is renewed all the time."""
     made = Platform(control_plane, postgres_server, git_server, tmp_path_factory.mktemp("platform"))
     await made.prepare()
-    return made
+    async with made.renewing_token():
+        yield made
 
 
 @pytest.fixture(scope="session")

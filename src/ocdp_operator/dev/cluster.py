@@ -10,10 +10,11 @@ from typing import Final
 
 from ocdp_operator.dev.binaries import Binaries
 from ocdp_operator.dev.errors import LocalEnvironmentError
-from ocdp_operator.dev.kubeconfig import Login, write_kubeconfig
+from ocdp_operator.dev.kubeconfig import Login, write_kubeconfig, write_private
 from ocdp_operator.dev.process import run
 
-_VALIDITY: Final = "24h"
+_VALIDITY: Final = "600s"
+"""The shortest that a TokenRequest may ask for."""
 
 
 class Cluster:
@@ -72,7 +73,25 @@ class Cluster:
         return ended.output.decode()
 
     async def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig with a token of this ServiceAccount (TokenRequest), valid for a day.
+        """A kubeconfig of this ServiceAccount, whose token is in a file and is renewed by ``renew_token``.
+
+        Raises:
+            LocalEnvironmentError: there is no such account.
+        """
+        directory = self.workdir / "accounts" / namespace
+        login = Login(
+            self.server,
+            self._authority,
+            user=f"system:serviceaccount:{namespace}:{name}",
+            token="",
+            namespace=namespace,
+            token_file=directory / f"{name}.token",
+        )
+        await self.renew_token(namespace, name)
+        return write_kubeconfig(directory / f"{name}.kubeconfig", login)
+
+    async def renew_token(self, namespace: str, name: str) -> None:
+        """Writes a new token of this ServiceAccount (TokenRequest) to its file, valid for as short as there is.
 
         Raises:
             LocalEnvironmentError: there is no such account.
@@ -80,14 +99,10 @@ class Cluster:
         token = await self.kubectl(
             "create", "token", name, f"--namespace={namespace}", f"--duration={_VALIDITY}"
         )
-        login = Login(
-            self.server,
-            self._authority,
-            user=f"system:serviceaccount:{namespace}:{name}",
-            token=token.strip(),
-            namespace=namespace,
-        )
-        return write_kubeconfig(self.workdir / "accounts" / namespace / f"{name}.kubeconfig", login)
+        file = self.workdir / "accounts" / namespace / f"{name}.token"
+        fresh = file.with_suffix(".new")
+        write_private(fresh, token.strip())
+        fresh.replace(file)  # as the kubelet does it: a reader finds the old one or the new one, whole
 
 
 def kubectl_environment(workdir: Path) -> dict[str, str]:

@@ -44,7 +44,9 @@ class Demo:
             say("Installing the CRDs and the operator's rights; migrating the catalog")
             await platform.prepare()
             say("Starting the operator as its own ServiceAccount")
-            settings = await platform.operator_settings(catalogPollSeconds=2, probeSeconds=2)
+            await stack.enter_async_context(platform.renewing_token())
+            # No Lease: one operator runs here, and a laptop that slept would have lost it.
+            settings = await platform.operator_settings(catalogPollSeconds=2, probeSeconds=2, leaseSeconds=0)
             operator = await stack.enter_async_context(
                 OperatorProcess.started(workdir / "operator", settings, platform.reader_dsn)
             )

@@ -20,6 +20,8 @@ class Login:
     user: str
     token: str = field(repr=False)
     namespace: str = "default"
+    token_file: Path | None = None
+    """Where the token is instead, to be read again as it is renewed."""
 
 
 def write_kubeconfig(path: Path, login: Login, *, cluster: str = "ocdp-local") -> Path:
@@ -27,11 +29,12 @@ def write_kubeconfig(path: Path, login: Login, *, cluster: str = "ocdp-local") -
     target = {"server": login.server}
     if login.authority:
         target["certificate-authority-data"] = base64.b64encode(login.authority.encode()).decode()
+    user = {"tokenFile": str(login.token_file)} if login.token_file else {"token": login.token}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": cluster, "cluster": target}],
-        "users": [{"name": login.user, "user": {"token": login.token}}],
+        "users": [{"name": login.user, "user": user}],
         "contexts": [
             {
                 "name": cluster,

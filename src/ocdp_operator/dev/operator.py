@@ -32,7 +32,13 @@ class OperatorProcess:
     ) -> None:
         self._workdir = workdir
         self._module = module
-        self._settings = {**settings, "workDir": str(workdir / "work"), "healthPort": free_port()}
+        self._settings = {
+            # Whichever process was started last works: nobody waits for the Lease of one that was killed.
+            "identity": "local",
+            **settings,
+            "workDir": str(workdir / "work"),
+            "healthPort": free_port(),
+        }
         self._dsn = dsn
         self._process: Process | None = None
         workdir.mkdir(parents=True, exist_ok=True)

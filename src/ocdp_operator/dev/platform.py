@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,9 @@ _CRDS: Final = ("workloadclaims.ocdp.io", "workloads.ocdp.io")
 _READER: Final = "ocdp_reader"
 _READER_PASSWORD: Final = "reader"  # noqa: S105 - of a database on loopback that lives for one run
 _COMMAND_SECONDS: Final = 120.0
+_RENEWAL_SECONDS: Final = 150.0
+"""Between two tokens, each of which is valid for 600 s."""
+_RETRY_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -72,6 +76,27 @@ class Platform:
         await self.ocdp(
             "cluster", "apply", "-f", "-", stdin=yaml.safe_dump({"kind": "Cluster", "id": CLUSTER_ID})
         )
+
+    @asynccontextmanager
+    async def renewing_token(self) -> AsyncIterator[None]:
+        """Renews the operator's token every few minutes, as a kubelet does, for as long as the block runs."""
+        task = asyncio.create_task(self._renew_token(), name="token of the operator")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _renew_token(self) -> None:
+        pause = _RENEWAL_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self.cluster.renew_token(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
+                pause = _RENEWAL_SECONDS
+            except (LocalEnvironmentError, TimeoutError):
+                pause = _RETRY_SECONDS  # the account or the API server is away for a while
 
     async def operator_settings(self, **changes: Any) -> dict[str, Any]:
         """The operator's settings file: its own account, the allowed origin, the kustomize of the control plane."""

@@ -86,6 +86,8 @@ class KubeClient:
         self._wrote = wrote
         self.writes = 0
         """Mutating requests that were sent, repeated ones too."""
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before each mutating request: whether this process is still the one that works."""
 
     @classmethod
     @asynccontextmanager
@@ -177,6 +179,10 @@ class KubeClient:
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[Answer, float]:
         if method not in _READ_ONLY:
+            if not self.may_write():
+                raise Waiting(
+                    Reason.CLUSTER_UNAVAILABLE, "The operator's Lease is over: it writes nothing more."
+                )
             self.writes += 1
             self._wrote(verb_of(method, headers.get("Content-Type", "")), resource_of(path))
         async with self._request(method, path, body, headers, self._timeout) as response:

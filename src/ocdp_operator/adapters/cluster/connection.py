@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 import yaml
 from kubernetes.aio.client import Configuration
@@ -14,11 +16,15 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from ocdp_operator.errors import SettingsError
 
+_TOKEN_SECONDS: Final = 60.0
+"""Between two looks at a token's file."""
+
 
 class Login:
     """Reads the kubeconfig or the pod's account by the official client's rules, and reads it anew when asked.
 
-    The pod's token is read again every minute, as it is rotated; a kubeconfig's (with its exec plugins) on ``load``.
+    A token in a file, the pod's own or a kubeconfig's ``tokenFile``, is read again every minute, as it is rotated; what an
+    exec plugin gave, on ``load``.
     """
 
     def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
@@ -40,6 +46,7 @@ class Login:
                     client_configuration=fresh,
                     persist_config=False,
                 )
+                _follow_token_file(fresh, self._kubeconfig, self._context)
             context = RESTClientObject(fresh).ssl_context
         except (ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
             raise SettingsError(self._complaint(error)) from None
@@ -104,3 +111,34 @@ class Login:
             said = str(error).replace(str(self._kubeconfig), "it")
             return f"The kubeconfig {self._kubeconfig.name} cannot be used: {said}"
         return f"The kubeconfig {self._kubeconfig.name} does not exist or is not one."
+
+
+def _follow_token_file(configuration: Any, kubeconfig: Path, context: str | None) -> None:
+    """Where the kubeconfig's user has a ``tokenFile``, that is its token, as of now; it goes before ``token``.
+
+    So it is with Kubernetes' own client (client-go, ``transport.NewCachedFileTokenSource``). The official Python client
+    reads the file once.
+    """
+    document = yaml.safe_load(kubeconfig.read_text())
+    chosen = _named(document["contexts"], context or document["current-context"])["context"]
+    named = _named(document["users"], chosen["user"])["user"].get("tokenFile")
+    if not named:
+        return
+    file = kubeconfig.parent / named
+    read_at = float("-inf")
+
+    def refresh(configuration: Any) -> None:
+        nonlocal read_at
+        if monotonic() - read_at < _TOKEN_SECONDS:
+            return
+        token = file.read_text().strip()
+        if token:
+            configuration.api_key["BearerToken"] = f"Bearer {token}"
+            read_at = monotonic()
+
+    refresh(configuration)
+    configuration.refresh_api_key_hook = refresh
+
+
+def _named(entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    return next((entry for entry in entries if entry["name"] == name), {})

@@ -22,6 +22,7 @@ FORCED: Final = f"{MANAGED}&force=true"
 
 NAMESPACE: Final = Kind("", "v1", "Namespace", "namespaces", 0)
 EVENT: Final = Kind("", "v1", "Event", "events", 0)
+LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases", 0)
 
 
 def collection(kind: Kind, namespace: str = "") -> str:

@@ -54,7 +54,7 @@ class ClaimSpec(WireModel):
 class TemplateInForce(WireModel):
     """The revision that the claim runs on, or tries to."""
 
-    revision: int
+    revision: int = Field(ge=1, le=MAX_REVISION)
     commit: str
     pinned: int | None = None
     """The pin that was in the spec when this revision was taken: a changed pin moves the claim."""
@@ -125,10 +125,10 @@ class ClaimStatus(WireModel):
             items = value if isinstance(value, list | tuple) else ()
             return tuple(known for item in items if (known := _readable(Condition, item)) is not None)
 
-    @field_validator("failure", mode="wrap")
+    @field_validator("failure", "template", mode="wrap")
     @classmethod
-    def _known_failure(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
-        """The same for the failure."""
+    def _known_part(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+        """The same for the failure, and for a template in force that no catalog can hold: the annotation says it too."""
         try:
             return parse(value)
         except ValidationError:

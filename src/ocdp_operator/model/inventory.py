@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ocdp_operator.model.kinds import PVC, SECRET
+from ocdp_operator.model.kinds import OWNED_KINDS, PVC, SECRET, find_kind
 from ocdp_operator.model.objects import ObjectRef
 
 
@@ -126,5 +126,13 @@ class Inventory:
 
     @classmethod
     def from_wire(cls, wire: Iterable[Mapping[str, Any]]) -> Inventory:
-        """The reverse of ``to_wire``."""
-        return cls.of(Entry.from_wire(item) for item in wire)
+        """The reverse of ``to_wire``, without entries that name no object which the operator could have written.
+
+        Those of another version's kinds come back when that version finds the objects, which it knows by their mark.
+        """
+        return cls.of(Entry.from_wire(item) for item in wire if _is_possible(item["id"]))
+
+
+def _is_possible(id_: str) -> bool:
+    name, *rest = id_.split("_")
+    return bool(name) and len(rest) == 2 and find_kind(*rest) in OWNED_KINDS

@@ -61,6 +61,9 @@ RUNTIME_KINDS: Final[tuple[Kind, ...]] = (
 WATCHED_KINDS: Final[tuple[Kind, ...]] = (*(k for k in RUNTIME_KINDS if k is not SECRET), POD)
 """Watched by the reflector. Secrets are never listed or watched (design 4.9)."""
 
+OWNED_KINDS: Final[tuple[Kind, ...]] = (*RUNTIME_KINDS, WORKLOAD)
+"""What a claim can have on record: all that the operator writes on its behalf."""
+
 _BY_NAME: Final = {(k.group, k.kind): k for k in (*RUNTIME_KINDS, CLAIM, WORKLOAD, POD)}
 
 

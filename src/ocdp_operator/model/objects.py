@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocdp_operator.model.kinds import SECRET, Kind, find_kind
-from ocdp_operator.model.names import FIELD_MANAGER, OWNER
+from ocdp_operator.model.kinds import SECRET, WORKLOAD, Kind, find_kind
+from ocdp_operator.model.names import FIELD_MANAGER, OWNER, credentials_name
 from ocdp_operator.model.wire import digest
 
 
@@ -40,6 +40,15 @@ class ObjectRef:
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+
+def is_object_name(claim: str, ref: ObjectRef) -> bool:
+    """Whether an object of this claim can have this name: no record makes one of any other name the claim's."""
+    if ref.kind == WORKLOAD.kind:
+        return ref.name == claim
+    if ref.kind == SECRET.kind:
+        return ref.name == credentials_name(claim)
+    return ref.name.startswith(f"{claim}-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.model.kinds import SECRET
+from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.objects import ObjectRef, Observed
 from ocdp_operator.plan.wording import shown
 
@@ -75,15 +73,3 @@ def _difference(entry: Entry, live: Observed, claim_uid: str) -> tuple[DriftKind
     if not entry.applied or live.applied_digest != entry.applied:
         return DriftKind.FIELDS_CHANGED, "has fields that no longer are as they were applied"
     return None
-
-
-def find_drifts(
-    inventory: Inventory, live: Mapping[ObjectRef, Observed], *, claim_uid: str, secrets_known: bool
-) -> tuple[Drift, ...]:
-    """The drift of every desired object. Secrets are not watched: they count only when ``secrets_known``."""
-    return tuple(
-        drift
-        for entry in inventory.desired
-        if secrets_known or entry.ref.kind != SECRET.kind
-        if (drift := find_drift(entry, live.get(entry.ref), claim_uid=claim_uid))
-    )

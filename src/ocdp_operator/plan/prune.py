@@ -14,12 +14,10 @@ from ocdp_operator.plan.order import entry_order
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """Every undesired entry is in exactly one of ``delete``, ``unconfirmed`` and ``keep``."""
+    """Every undesired entry with a UID is in exactly one of ``delete`` and ``keep``."""
 
     delete: tuple[Entry, ...] = ()
     """To delete in this order, each with its UID and after a look at its mark."""
-    unconfirmed: tuple[Entry, ...] = ()
-    """Without a UID: look each up. Absent: drop the entry. Ours: record its UID and plan again."""
     keep: tuple[Entry, ...] = ()
     """Stay recorded: still used, blocked, or waiting until every apply succeeded."""
     blocked: PendingPrune | None = None
@@ -59,7 +57,6 @@ def plan_prune(
     gone = {entry.ref for entry in going}
     return PrunePlan(
         delete=_last_first(going),
-        unconfirmed=_last_first(entry for entry in inventory.undesired if not entry.uid),
         keep=tuple(entry for entry in confirmed if entry.ref not in gone),
         blocked=blocked,
     )

@@ -69,7 +69,7 @@ def _worst(refused: list[ReconcileError]) -> ReconcileError:
 
 async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
     cluster, observed = run.ports.cluster, None
-    if entry.uid:
+    if entry.uid and await _is_recorded(run, entry):
         try:
             observed = await cluster.apply(run.namespace, manifest, uid=entry.uid)
         except Conflict:
@@ -78,17 +78,35 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
         try:
             observed = await cluster.apply(run.namespace, manifest, uid="")
         except Conflict:
-            observed = await _apply_to_existing(run, manifest)
+            observed = await _apply_to_existing(run, manifest, entry)
     if observed.before_first_apply or observed.foreign_parts:
         observed = await cluster.disown(run.namespace, observed)
     return observed
 
 
-async def _apply_to_existing(run: Run, manifest: Manifest) -> Observed:
+async def _is_recorded(run: Run, entry: Entry) -> bool:
+    """Whether the object of the recorded UID is one that we applied before; the watch mostly knows.
+
+    Raises Stalled(OwnershipConflict) when somebody else made it: then the record is wrong, whoever wrote it.
+    """
+    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(entry.ref)
+    if seen is not None and seen.uid == entry.uid and seen.applied_digest:
+        return True
+    live = await run.ports.cluster.get(run.namespace, entry.ref)
+    if live is None or live.uid != entry.uid:
+        return False
+    if not live.applied_digest and not run.owns(live, recorded_uid=entry.uid):
+        check_owner(run, live)
+    return True
+
+
+async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> Observed:
     live = await run.ports.cluster.get(run.namespace, manifest.ref)
     if live is None:
         raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} came and went while it was applied.")
     check_owner(run, live)
+    if run.owns(live):  # whatever comes next: another attempt need not find it out again
+        run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
     try:
         return await run.ports.cluster.apply(run.namespace, manifest, uid=live.uid)
     except Conflict:
@@ -102,7 +120,7 @@ def check_owner(run: Run, live: Observed) -> None:
     is refused with OwnershipConflict, and stays as it is.
     """
     mark, key = live.mark, run.claim.key
-    if mark == run.mark(live.ref):
+    if run.owns(live):
         return
     if mark is None or mark.ref != live.ref:
         raise Stalled(Reason.OWNERSHIP_CONFLICT, f"{live.ref} exists already and was not made by a claim.")
@@ -113,8 +131,14 @@ def check_owner(run: Run, live: Observed) -> None:
         )
     if run.claim.annotations.get(ADOPT) == mark.claim_uid:
         return
+    former = mark.claim_uid != run.claim.uid
+    what = (
+        "was kept from an earlier claim of this name"
+        if former
+        else "carries this claim's mark, but was made by others"
+    )
     raise Stalled(
         Reason.OWNERSHIP_CONFLICT,
-        f"{live.ref} was kept from an earlier claim of this name.",
+        f"{live.ref} {what}.",
         remedy=f"To take it over: kubectl annotate workloadclaim -n {key.namespace} {key.name} {ADOPT}={mark.claim_uid}",
     )

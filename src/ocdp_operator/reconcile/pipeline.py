@@ -42,6 +42,7 @@ async def apply_claim(run: Run) -> None:
         with run.progress.of(Step.RESOLVE):
             workload = await _resolve(run)
         await _hold(run, workload)
+        await _take_back(run)
         drifts = await _find_drifts(run)
         wanted = _input(workload, run.facts.inventory, run.facts.credentials_version)
         if run.facts.input_digest != wanted or drifts:
@@ -85,6 +86,17 @@ def _input(workload: ResolvedWorkload, inventory: Inventory, credentials_version
     digest = input_digest(workload, credentials_version=credentials_version, render_version=RENDER_VERSION)
     has_stateful_set = any(entry.ref.kind == STATEFUL_SET.kind for entry in inventory.desired)
     return f"{digest}-{workload.deletion_policy}" if has_stateful_set else digest
+
+
+async def _take_back(run: Run) -> None:
+    """Puts objects of ours that the record lost on it again; the drift of these applies them anew, or prunes them."""
+    for ref, seen in run.ports.observations.of_claim(run.namespace, run.claim.uid).items():
+        if ref in run.facts.inventory or seen.deletion_timestamp or not run.owns(seen):
+            continue
+        live = await run.ports.cluster.get(run.namespace, ref)  # a watch may lag behind a prune
+        if live is not None and not live.deletion_timestamp and run.owns(live):
+            entry = Entry(ref, wave=ref.known_kind.wave, uid=live.uid)
+            run.remember(run.facts.inventory.put(entry))
 
 
 async def _find_drifts(run: Run) -> tuple[Drift, ...]:
@@ -175,7 +187,7 @@ async def _record(run: Run, desired: Desired, credentials_version: int) -> None:
     for entry in inventory:
         if not entry.uid and entry.ref not in desired.inventory:
             live = await run.ports.cluster.get(run.namespace, entry.ref)
-            if live is None or live.mark != run.mark(entry.ref):
+            if live is None or not run.owns(live):
                 inventory = inventory.without([entry.ref])
             else:
                 inventory = inventory.put(replace(entry, uid=live.uid))

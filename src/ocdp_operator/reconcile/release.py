@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import Reason, ReconcileError
 from ocdp_operator.model.claim import DeletionPolicy
 from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.model.kinds import RUNTIME_KINDS, SECRET, STATEFUL_SET, WORKLOAD
+from ocdp_operator.model.kinds import OWNED_KINDS, SECRET, STATEFUL_SET
 from ocdp_operator.model.names import FINALIZER
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.release import plan_release, waiting_message
@@ -26,7 +26,7 @@ async def release_claim(run: Run) -> bool:
         status = run.claim.status
         recorded = status.template.deletion_policy if status.template else None
         policy = run.claim.spec.deletion_policy or recorded or DeletionPolicy.RETAIN_DATA
-        inventory = status.recorded if len(status.recorded) else await _rebuilt(run)
+        inventory = await _complete(run, status.recorded)
         for wave in plan_release(inventory, policy=policy).waves:
             leaving = await _settle_retention(run, wave, policy) or await _remove_wave(run, wave)
             if leaving:
@@ -49,7 +49,7 @@ async def _settle_retention(run: Run, wave: tuple[Entry, ...], policy: DeletionP
             if entry.ref.kind == STATEFUL_SET.kind
             else None
         )
-        if live is None or live.deletion_timestamp or live.mark != run.mark(entry.ref):
+        if live is None or live.deletion_timestamp or not run.owns(live, recorded_uid=entry.uid):
             continue
         retention = live.body.get("spec", {}).get("persistentVolumeClaimRetentionPolicy", {})
         if retention.get("whenDeleted", "Retain") != wanted:
@@ -62,9 +62,15 @@ async def _settle_retention(run: Run, wave: tuple[Entry, ...], policy: DeletionP
 
 
 async def _remove_wave(run: Run, wave: tuple[Entry, ...]) -> list[Observed]:
-    leaving = []
+    leaving, refused = [], []
     for entry in wave:
-        removal, live = await remove(run, entry)
+        try:
+            removal, live = await remove(run, entry)
+        except ReconcileError as error:
+            if error.reason is Reason.CLUSTER_UNAVAILABLE:
+                raise
+            refused.append(error)  # it holds up the waves below, but nothing beside it
+            continue
         if removal is Removal.LEAVING and live is not None:
             leaving.append(live)
         elif removal is Removal.NOT_OURS and not run.claim.status.condition_set.is_true("Deleting"):
@@ -73,23 +79,30 @@ async def _remove_wave(run: Run, wave: tuple[Entry, ...]) -> list[Observed]:
                 f"{entry.ref} does not carry this claim's mark: left as it is.",
                 warning=True,
             )
+    if refused:
+        raise refused[0]
     return leaving
 
 
-async def _rebuilt(run: Run) -> Inventory:
-    """The inventory was lost: everything with our label and our mark, and the credentials Secret by its name."""
-    found = [
-        observed
-        for kind in (WORKLOAD, *(k for k in RUNTIME_KINDS if k is not SECRET))
-        for observed in await run.ports.cluster.list_labelled(run.namespace, kind, run.claim.uid)
-    ]
-    secret = await run.ports.cluster.get(run.namespace, credentials_ref(run.claim.key.name))
-    if secret is not None:
-        found.append(secret)
+async def _complete(run: Run, recorded: Inventory) -> Inventory:
+    """The record, and what it lost: what we made, by its label and mark, and the credentials Secret by its name.
+
+    A record that was lost altogether says nothing of which kinds there are: then all of them are listed afresh.
+    """
+    cluster, secret = run.ports.cluster, credentials_ref(run.claim.key.name)
+    found = list(run.ports.observations.of_claim(run.namespace, run.claim.uid).values())
+    if not len(recorded):
+        found = [
+            observed
+            for kind in OWNED_KINDS
+            if kind is not SECRET
+            for observed in await cluster.list_labelled(run.namespace, kind, run.claim.uid)
+        ]
+    if secret not in recorded and (live := await cluster.get(run.namespace, secret)) is not None:
+        found.append(live)
+    lost = (live for live in found if live.ref not in recorded and run.owns(live))
     return Inventory.of(
-        Entry(live.ref, wave=live.ref.known_kind.wave, uid=live.uid)
-        for live in found
-        if live.mark == run.mark(live.ref)
+        [*recorded, *(Entry(live.ref, wave=live.ref.known_kind.wave, uid=live.uid) for live in lost)]
     )
 
 

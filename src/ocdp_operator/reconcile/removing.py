@@ -15,7 +15,7 @@ class Removal(Enum):
     GONE = auto()
     """It does not exist."""
     NOT_OURS = auto()
-    """It exists, but is another object by now, or its mark was taken away: it stays."""
+    """It exists, but is another object by now, or its mark was taken away or copied: it stays."""
     LEAVING = auto()
     """Its deletion was asked for; a finalizer may hold it."""
 
@@ -23,19 +23,19 @@ class Removal(Enum):
 async def remove(run: Run, entry: Entry) -> tuple[Removal, Observed | None]:
     """Looks at the object afresh, then deletes it if it is ours, in the background.
 
-    An entry alone never authorizes a delete: the mark does. The recorded UID does not matter: it may be that of an object
-    that was made anew while a crash lost the answer.
+    An entry alone never authorizes a delete, and neither does a mark. The recorded UID may be that of an object which was
+    made anew while a crash lost the answer: then our entry in managedFields tells that we made it.
     """
     cluster = run.ports.cluster
     live = await cluster.get(run.namespace, entry.ref)
     if live is None:
         return Removal.GONE, None
-    if live.mark != run.mark(entry.ref):
+    if not run.owns(live, recorded_uid=entry.uid):
         return Removal.NOT_OURS, live
     if not live.deletion_timestamp:
         await cluster.delete(run.namespace, entry.ref, uid=live.uid)
         run.progress.changed = True
         live = await cluster.get(run.namespace, entry.ref)
-    if live is None or live.mark != run.mark(entry.ref):
+    if live is None or not run.owns(live, recorded_uid=entry.uid):
         return Removal.GONE, None
     return Removal.LEAVING, live

@@ -12,7 +12,7 @@ from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.events import ClaimEvent
 from ocdp_operator.model.inventory import Inventory
-from ocdp_operator.model.objects import Mark, ObjectRef
+from ocdp_operator.model.objects import Mark, ObjectRef, Observed, is_object_name
 from ocdp_operator.plan.policy import Limits
 from ocdp_operator.plan.summary import Facts, in_progress
 from ocdp_operator.reconcile.claims import ClaimStore
@@ -85,6 +85,15 @@ class Run:
     def mark(self, ref: ObjectRef) -> Mark:
         """The mark that this claim's object must carry."""
         return Mark(self.claim.uid, self.claim.key.namespace, self.claim.key.name, ref)
+
+    def owns(self, live: Observed, *, recorded_uid: str = "") -> bool:
+        """Whether a live object is this claim's: marked for it, named like one, and made by us or known by its UID.
+
+        The mark is no secret: whoever may edit an object can write it there. It does not prove that we made the object;
+        our entry in managedFields, or the UID on record, does.
+        """
+        made = bool(live.applied_digest) or (live.uid == recorded_uid)
+        return made and live.mark == self.mark(live.ref) and is_object_name(self.claim.key.name, live.ref)
 
     async def record(self) -> None:
         """Writes the union inventory and ``Reconciling``, before the first write of an apply (design 4.2)."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.objects import Mark
-from ocdp_operator.plan.drift import DriftKind, find_drift, find_drifts
-from tests.support.builders import CLAIM_UID, NAMESPACE, by_ref, entry, observed, ref
+from ocdp_operator.plan.drift import DriftKind, find_drift
+from tests.support.builders import CLAIM_UID, NAMESPACE, entry, observed, ref
 
 RECORDED = entry("Deployment", "ide-web")
 
@@ -71,21 +70,5 @@ def test_an_object_whose_apply_was_never_recorded_has_drifted():
     assert drift.kind is DriftKind.FIELDS_CHANGED
 
 
-@pytest.mark.parametrize(
-    ("known", "expected"), [(False, ["ide-web"]), (True, ["ide-credentials", "ide-web"])]
-)
-def test_secrets_are_not_watched_and_count_only_when_they_were_looked_up(known, expected):
-    inventory = Inventory.of(
-        [RECORDED, entry("Secret", "ide-credentials"), entry("Service", "ide-old", desired=False)]
-    )
-
-    drifts = find_drifts(inventory, {}, claim_uid=CLAIM_UID, secrets_known=known)
-
-    assert [drift.ref.name for drift in drifts] == expected
-    assert all(drift.kind is DriftKind.GONE for drift in drifts)
-
-
 def test_no_drift_in_a_converged_claim():
-    assert (
-        find_drifts(Inventory.of([RECORDED]), by_ref(live()), claim_uid=CLAIM_UID, secrets_known=False) == ()
-    )
+    assert find_drift(RECORDED, live(), claim_uid=CLAIM_UID) is None

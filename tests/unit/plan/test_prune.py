@@ -171,12 +171,12 @@ def test_a_configuration_that_never_was_healthy_goes_even_after_a_failed_apply()
     assert result.keep == (healthy,)
 
 
-def test_an_entry_without_a_uid_is_looked_up_first_and_guards_nothing():
+def test_an_entry_without_a_uid_is_never_deleted_and_guards_nothing():
     lost = going("PersistentVolumeClaim", "ide-data", uid="")
 
     result = plan(*STAYING, lost)
 
-    assert result == PrunePlan(unconfirmed=(lost,))
+    assert result == PrunePlan()
 
 
 def test_the_digest_names_exactly_the_blocked_set():
@@ -231,8 +231,8 @@ ENTRIES = st.lists(
 def test_every_undesired_entry_has_one_fate_and_data_never_goes(entries, applied_ok, healthy, used):
     result = plan(*entries, applied_ok=applied_ok, healthy=healthy, used={f"ide-{name}" for name in used})
 
-    fates = [*result.delete, *result.keep, *result.unconfirmed]
-    assert sorted(names(fates)) == sorted(names(e for e in entries if not e.desired))
+    fates = [*result.delete, *result.keep]
+    assert sorted(names(fates)) == sorted(names(e for e in entries if not e.desired and e.uid))
     assert all(e.uid and not e.is_data for e in result.delete)
     assert applied_ok or all(e.content_named for e in result.delete)
     assert {e.ref.name for e in result.delete if e.content_named}.isdisjoint({f"ide-{name}" for name in used})

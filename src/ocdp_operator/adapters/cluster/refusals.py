@@ -83,9 +83,9 @@ def _by_admission(text: str, request: Request) -> OcdpError | None:
     """Refusals that come under many codes."""
     denied = _ADMISSION.search(text)
     if denied:
-        return Stalled(
-            Reason.APPLY_FAILED, f"{request}: the {denied[1]} refuses it{_quoted(denied[2], request)}."
-        )
+        deletes = request.verb == "delete"
+        reason, what = (Reason.PRUNE_FAILED, "its deletion") if deletes else (Reason.APPLY_FAILED, "it")
+        return Stalled(reason, f"{request}: the {denied[1]} refuses {what}{_quoted(denied[2], request)}.")
     away = _WEBHOOK_AWAY.search(text)
     if away:
         return Waiting(
@@ -175,6 +175,13 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
     if unchangeable and not request.is_ours:
         where = _listed(list(dict.fromkeys(unchangeable)))
         return Stalled(Reason.IMMUTABLE_FIELD_CONFLICT, f"{request}: {where} cannot be changed.")
+    if request.is_ours and fields == ["metadata.annotations"]:
+        return Stalled(
+            Reason.INVALID_CLAIM,
+            f"{request}: its annotations leave no room for the operator's own.",
+            value_path="/metadata/annotations",
+            remedy="Remove annotations from the claim: all of them together may have 256 KiB.",
+        )
     described = "; ".join(dict.fromkeys(_described(cause) for cause in causes[:_MOST_FIELDS]))
     return _failed(f"{request} is not valid: {described or 'the API server does not say why'}.", request)
 

@@ -47,6 +47,7 @@ from ocdp_operator.reconcile.ports import Ports
 from ocdp_operator.reconcile.queue import ClaimQueue
 from ocdp_operator.reconcile.reconciler import Reconciler
 from ocdp_operator.reconcile.run import Rules
+from ocdp_operator.reconcile.sweeping import OrphanSweeping
 from ocdp_operator.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -135,6 +136,7 @@ class Operator:
             parts.listing.run(settings.resync_seconds, parts.random),
             parts.catalog_watch.run(settings.catalog_poll_seconds, parts.random),
             parts.parking.run(settings.probe_seconds),
+            parts.sweeping.run(parts.random),
             *(parts.reconciler.work() for _ in range(settings.workers)),
             self._watch_events(stop),
         ]
@@ -268,6 +270,14 @@ class _Parts:
         self.parking = Parking(self.queue, catalog, git, self.random)
         self.listing = Listing(self.claims, self.queue, cluster.list_claims)
         self.catalog_watch = CatalogWatch(self.claims, self.queue, catalog.counter)
+        self.sweeping = OrphanSweeping(
+            self.claims,
+            self.reflector,
+            cluster,
+            time.monotonic,
+            after=settings.orphan_seconds,
+            delete=settings.delete_orphans,
+        )
         self.reconciler = Reconciler(
             ports=self.ports,
             rules=Rules(

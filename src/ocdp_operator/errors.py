@@ -90,6 +90,7 @@ class Reason(StrEnum):
     DRIFT_CORRECTED = "DriftCorrected"
     PRUNED = "Pruned"
     UPDATE_AVAILABLE = "UpdateAvailable"
+    ORPHANS_FOUND = "OrphansFound"
 
 
 @dataclass(frozen=True, slots=True)

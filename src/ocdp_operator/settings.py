@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     """Where the Lease ``ocdp-operator`` is; the pod's own namespace, else ``ocdp-system``."""
     identity: str = ""
     """Who holds the Lease: the pod's name, as of one identity only one process may run at a time; empty: a name of its own."""
+    orphan_seconds: float = Field(default=600, gt=0)
+    """How long an object must have been without its claim until it is reported as left behind."""
+    delete_orphans: bool = False
+    """Also delete what is reported so, once no claim of that name exists."""
     health_port: int = Field(default=8080, ge=0, le=65535)
     """``/healthz``, ``/readyz`` and ``/metrics`` listen here; 0: nowhere."""
     claim_metrics: bool = False

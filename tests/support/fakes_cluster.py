@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 from uuid import uuid4
@@ -37,6 +37,9 @@ class FakeObservations:
 
     def of_claim(self, namespace: str, claim_uid: str) -> Mapping[ObjectRef, Observed]:
         return self._store.of_claim(namespace, claim_uid)
+
+    def owners(self) -> Collection[tuple[str, str]]:
+        return self._store.owners()
 
     def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:
         return self._store.pods_of_claim(key)

@@ -5,7 +5,7 @@ Every method raises ReconcileError (Waiting or Stalled) or Conflict from ``error
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -139,6 +139,10 @@ class Observations(Protocol):
 
         A label proves nothing: in another namespace it is somebody else's, and here the mark decides.
         """
+        ...
+
+    def owners(self) -> Collection[tuple[str, str]]:
+        """Namespace and claim UID of every object with such a label."""
         ...
 
     def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from random import Random
 
 import structlog
@@ -80,6 +80,10 @@ class Reflector:
     def of_claim(self, namespace: str, claim_uid: str) -> Mapping[ObjectRef, Observed]:
         """As the port says."""
         return self._store.of_claim(namespace, claim_uid)
+
+    def owners(self) -> Collection[tuple[str, str]]:
+        """As the port says."""
+        return self._store.owners()
 
     def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:
         """As the port says."""

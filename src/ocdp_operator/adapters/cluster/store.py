@@ -100,6 +100,10 @@ class ObservationStore:
         """The objects with this claim's UID as their label, in its namespace, as of now."""
         return dict(self._by_claim.get((namespace, claim_uid), _NOTHING))
 
+    def owners(self) -> Collection[tuple[str, str]]:
+        """Namespace and claim UID of every object with such a label, as of now."""
+        return tuple(self._by_claim)
+
     def pods_of_claim(self, key: ClaimKey) -> tuple[Observed, ...]:
         """The pods with this claim's name as their label, in its namespace."""
         return tuple(self._pods.get(key, _NOTHING).values())

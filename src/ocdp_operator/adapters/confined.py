@@ -139,4 +139,6 @@ def _limit(pid: int, limits: Mapping[int, int]) -> None:
         return
     with suppress(ProcessLookupError):  # it ended already
         for kind, value in limits.items():
-            resource.prlimit(pid, kind, (value, value))
+            own = resource.prlimit(pid, kind)[1]  # raising it would take a privilege
+            least = value if own == resource.RLIM_INFINITY else min(value, own)
+            resource.prlimit(pid, kind, (least, least))

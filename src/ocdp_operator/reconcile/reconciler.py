@@ -166,8 +166,8 @@ class Reconciler:
         run.progress.result = Result.RELEASED if released else Result.LEAVING
         if released:
             # Nobody holds it any more, so it is gone; a watch tells of that later than of its last objects.
-            if not run.claim.finalizers and self.claims.remove(claim.key, claim.uid):
-                self._forget(claim.key)
+            if not run.claim.finalizers and self.claims.remove(run.claim.key, run.claim.uid):
+                self._forget(run.claim.key)
             return self.resync_seconds
         return min(_PROGRESS, self._backoff(memory))
 
@@ -255,7 +255,7 @@ class Reconciler:
             return  # the retry meets the same version, conflicts again and reads again
         if fresh is not None:
             self.claims.put(fresh)
-        elif self.claims.remove(claim.key, claim.uid):
+        elif self.claims.remove(run.claim.key, run.claim.uid):
             self._forget(claim.key)
 
     def _forget(self, key: ClaimKey) -> None:

@@ -5,19 +5,27 @@ Nothing is fetched: every reference stays inside the schema.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from ocdp_operator.model.effort import Effort
+from ocdp_operator.model.patterns import BadPattern, pattern
+from ocdp_operator.model.wire import canonical_json
+
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_MAX_PATTERN: Final = 512
+MAX_SCHEMA_BYTES: Final = 32 * 1024
+"""Of canonical JSON."""
+REFUSED_KEYWORDS: Final[Mapping[str, str]] = {
+    "unevaluatedProperties": "what it would cost to check is not bounded: write additionalProperties",
+    "unevaluatedItems": "what it would cost to check is not bounded: write items",
+}
 _MAX_SHOWN: Final = 200
 _APPLICATORS: Final = ("allOf", "anyOf", "oneOf")
 _CONDITIONALS: Final = ("then", "else")
@@ -57,8 +65,11 @@ class ValuesSchema:
 
     def faults(self) -> tuple[Fault, ...]:
         """Why this cannot be the schema of a template's values; empty when it can."""
+        if len(canonical_json(self._schema)) > MAX_SCHEMA_BYTES:
+            return (Fault("", f"a schema has at most {MAX_SCHEMA_BYTES} bytes of JSON"),)
         try:
-            Draft202012Validator.check_schema(self._schema)
+            # Without the check of formats: it would take patterns for Python's.
+            Draft202012Validator.check_schema(self._schema, format_checker=FormatChecker(()))
         except SchemaError as error:
             return (Fault(dotted(list(error.absolute_path)), _shortened(error.message)),)
         if self._schema.get("type") != "object":
@@ -68,8 +79,11 @@ class ValuesSchema:
         return tuple(fault for node in _subschemas(self._schema) for fault in self._node_faults(node))
 
     def declared_at(self, steps: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
-        """The subschemas that describe the property at this path; empty when the schema declares no such property."""
-        return tuple(self._find(self._schema, tuple(steps), frozenset()))
+        """The subschemas that describe the property at this path; empty when the schema declares no such property.
+
+        Raises TooMuchWork for a schema that would take for ever, and BadPattern for a pattern that nothing can match.
+        """
+        return tuple(self._find(self._schema, tuple(steps), frozenset(), Effort()))
 
     def _node_faults(self, node: Mapping[str, Any]) -> Iterator[Fault]:
         if "$id" in node:
@@ -80,8 +94,14 @@ class ValuesSchema:
                 yield Fault(
                     keyword, f"{_shortened(reference)!r} names nothing inside this schema; nothing is fetched"
                 )
-        if len(node.get("pattern", "")) > _MAX_PATTERN:
-            yield Fault("pattern", f"a pattern has at most {_MAX_PATTERN} characters")
+        for keyword, why in REFUSED_KEYWORDS.items():
+            if keyword in node:
+                yield Fault(keyword, why)
+        for keyword, text in _patterns(node):
+            try:
+                pattern(text)
+            except BadPattern as error:
+                yield Fault(keyword, f"{_shortened(repr(text))} cannot be used: {error}")
 
     def _resolves(self, reference: str) -> bool:
         if not reference.startswith("#"):
@@ -92,33 +112,47 @@ class ValuesSchema:
             return False
 
     def _find(
-        self, node: Any, steps: tuple[str, ...], seen: frozenset[tuple[str, int]]
+        self, node: Any, steps: tuple[str, ...], seen: frozenset[tuple[str, int]], effort: Effort
     ) -> Iterator[Mapping[str, Any]]:
+        effort.spend()
         if not isinstance(node, Mapping):
             return
         if not steps:
             yield node
-        for child in _children(node, steps[0]) if steps else ():
-            yield from self._find(child, steps[1:], seen)
+        for child in _children(node, steps[0], effort) if steps else ():
+            yield from self._find(child, steps[1:], seen, effort)
         for keyword in _APPLICATORS:
             for child in node.get(keyword, ()):
-                yield from self._find(child, steps, seen)
+                yield from self._find(child, steps, seen, effort)
         for keyword in _CONDITIONALS:
-            yield from self._find(node.get(keyword), steps, seen)
+            yield from self._find(node.get(keyword), steps, seen, effort)
         reference = node.get("$ref")
         if reference is not None and (reference, len(steps)) not in seen and self._resolves(reference):
             target = self._resolver.lookup(reference).contents
-            yield from self._find(target, steps, seen | {(reference, len(steps))})
+            yield from self._find(target, steps, seen | {(reference, len(steps))}, effort)
 
 
-def _children(node: Mapping[str, Any], name: str) -> Iterator[Any]:
+def _children(node: Mapping[str, Any], name: str, effort: Effort) -> Iterator[Any]:
     if name in node.get("properties", {}):
         yield node["properties"][name]
         return
     matching = [
-        child for pattern, child in node.get("patternProperties", {}).items() if re.search(pattern, name)
+        child for text, child in node.get("patternProperties", {}).items() if _matches(text, name, effort)
     ]
     yield from matching or [node.get("additionalProperties")]
+
+
+def _matches(text: str, name: str, effort: Effort) -> bool:
+    known = pattern(text)
+    effort.spend(known.steps_for(name))
+    return known.found_in(name)
+
+
+def _patterns(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "pattern" in node:
+        yield "pattern", node["pattern"]
+    for text in node.get("patternProperties", ()):
+        yield "patternProperties", text
 
 
 def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:

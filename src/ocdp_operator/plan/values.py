@@ -6,19 +6,18 @@ ever leaves the schema (an empty registry), so that no schema can make the opera
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from jsonschema.exceptions import ValidationError
 from referencing.exceptions import Unresolvable
 
 from ocdp_operator.errors import Actor, Reason, Stalled
+from ocdp_operator.model.effort import MAX_STEPS, TooMuchWork
 from ocdp_operator.model.names import MAX_VALUES_BYTES
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.schema import TooDeep, compiled, filled
+from ocdp_operator.plan.schema import TooDeep, Violation, filled, violations
 from ocdp_operator.plan.wording import listed, shown
 
 MAX_DEPTH: Final = 50
@@ -44,7 +43,6 @@ _RULES: Final[Mapping[str, str]] = {
     "maxProperties": "must have at most {} fields",
     "required": "is required",
     "additionalProperties": "is not a value of this template",
-    "unevaluatedProperties": "has fields that are no values of this template",
     "propertyNames": "has a field whose name is not allowed",
     "format": "must be of the format {}",
     "dependentRequired": "lacks a field that another one requires",
@@ -99,21 +97,31 @@ def fill(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]
     """The values with the schema's defaults; what was given is not changed in place.
 
     Raises Stalled(InvalidValues) that names every violation and no value; the first decides ``value_path``. When it
-    is the schema that cannot be used, the platform must act.
+    is the schema that cannot be used, the platform must act. Raises Stalled(ValuesTooLarge) when it would take too long.
     """
     try:
-        validator = compiled(canonical_json(schema))
         complete = filled(values, schema)
-        violations = _complaints(validator.iter_errors(complete))
-    except (Unresolvable, TooDeep, RecursionError, re.error, ValueError, TypeError, ArithmeticError) as error:
+        complaints = _complaints(violations(canonical_json(schema), complete))
+    except TooMuchWork:
+        raise _too_much_work() from None
+    except (Unresolvable, TooDeep, RecursionError, ValueError, TypeError, ArithmeticError) as error:
         raise template_fault(f"The schema of the template cannot be used ({type(error).__name__}).") from None
-    if violations:
+    if complaints:
         raise Stalled(
             Reason.INVALID_VALUES,
-            listed("spec.values does not fit the template", [f"{path} {why}" for path, why in violations]),
-            value_path=violations[0][0],
+            listed("spec.values does not fit the template", [f"{path} {why}" for path, why in complaints]),
+            value_path=complaints[0][0],
         )
     return complete
+
+
+def _too_much_work() -> Stalled:
+    return Stalled(
+        Reason.VALUES_TOO_LARGE,
+        f"It takes more than {MAX_STEPS} steps to check spec.values against the schema of the template.",
+        value_path="/spec/values",
+        remedy="Give fewer or shorter values; if few are refused too, the platform must make the schema simpler.",
+    )
 
 
 def template_fault(message: str) -> Stalled:
@@ -127,15 +135,22 @@ def pointer(steps: Sequence[str | int]) -> str:
     return shown("/".join(("/spec/values", *escaped)), 512)
 
 
-def _complaints(errors: Any) -> list[tuple[str, str]]:
+def _complaints(found: Iterable[Violation]) -> list[tuple[str, str]]:
     """Path and rule of each violation, each once, in the order of their paths."""
-    found = {(pointer(error.absolute_path), _rule(error)): None for error in errors}
-    return sorted(found)
+    rules: dict[tuple[str, int], str] = {}
+    complaints = set()
+    for each in found:
+        # Worded once: a rule may be as long as the schema, and broken at every item of a list.
+        worded = (each.keyword, id(each.rule))
+        if worded not in rules:
+            rules[worded] = _rule(each)
+        complaints.add((pointer(each.path), rules[worded]))
+    return sorted(complaints)
 
 
-def _rule(error: ValidationError) -> str:
-    text = _RULES.get(str(error.validator), "is not allowed")
-    rule = error.validator_value
+def _rule(violation: Violation) -> str:
+    text = _RULES.get(violation.keyword, "is not allowed")
+    rule = violation.rule
     if isinstance(rule, list):
         return text.format(shown(", ".join(_worded(item) for item in rule), 200))
     return text.format(shown(_worded(rule), 200))

@@ -48,11 +48,29 @@ def test_a_sound_schema_has_no_faults():
         ({"$ref": "#/$defs/nowhere"}, "$ref: '#/$defs/nowhere' names nothing"),
         ({"$dynamicRef": "https://example.test/"}, "$dynamicRef: "),
         ({"$id": "https://example.test/inner"}, "$id: a schema inside the schema"),
-        ({"pattern": "("}, "properties.a.pattern: '(' is not a 'regex'"),
-        ({"pattern": "x" * 513}, "pattern: a pattern has at most 512 characters"),
+        ({"pattern": "("}, "pattern: '(' cannot be used: missing )"),
+        ({"pattern": "(?=a)"}, "pattern: '(?=a)' cannot be used: invalid perl operator"),
+        (
+            {"pattern": "x" * 513},
+            f"pattern: '{'x' * 198}… cannot be used: a pattern has at most 512 characters",
+        ),
+        ({"patternProperties": {"(": {}}}, "patternProperties: '(' cannot be used: missing )"),
+        ({"unevaluatedProperties": False}, "unevaluatedProperties: what it would cost"),
         ({"minimum": "1"}, "properties.a.minimum: "),
     ],
-    ids=["remote", "relative", "dangling", "dynamic", "id", "regex", "long pattern", "keyword"],
+    ids=[
+        "remote",
+        "relative",
+        "dangling",
+        "dynamic",
+        "id",
+        "regex",
+        "look-ahead",
+        "long pattern",
+        "name pattern",
+        "unevaluated",
+        "keyword",
+    ],
 )
 @pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])
 def test_what_cannot_be_published_is_named(node: dict[str, Any], fault: str, deep: bool):

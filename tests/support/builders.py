@@ -104,12 +104,17 @@ def pod_spec(**fields: Any) -> dict[str, Any]:
 
 
 def manifest(kind: str, name: str, *, namespace: str = NAMESPACE, **body: Any) -> Manifest:
-    """A manifest that the policy lets through; kinds with pods get a pod that is admitted."""
+    """A manifest that the policy lets through, of the claim that the name begins with."""
     known = kind_named(kind)
     metadata = {"name": name, "namespace": namespace} | body.pop("metadata", {})
     whole: dict[str, Any] = {"apiVersion": known.api_version, "kind": kind, "metadata": metadata}
+    own = {"app.kubernetes.io/instance": name.partition("-")[0]}
     if kind in _WITH_PODS and "spec" not in body:
-        body["spec"] = {"template": {"metadata": {"labels": {"app": "x"}}, "spec": pod_spec()}}
+        body["spec"] = {"template": {"metadata": {"labels": own}, "spec": pod_spec()}}
+        if kind != "Job":
+            body["spec"]["selector"] = {"matchLabels": own}
+    if kind == "Service" and "spec" not in body:
+        body["spec"] = {"selector": own}
     return Manifest.of(whole | body)
 
 

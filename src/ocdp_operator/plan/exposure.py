@@ -1,4 +1,4 @@
-"""Objects that reach beyond themselves, against what they could take from others: ports, addresses, hosts, pods."""
+"""Services and Ingresses, against what they could take from others: ports, addresses, hosts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import SERVICE
-from ocdp_operator.model.names import CLAIM_NAME
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.place import Place
 from ocdp_operator.plan.values import look_up, roots_of
 
-INSTANCE: Final = "app.kubernetes.io/instance"
 _NODE_PORT_POINTER: Final = re.compile(r"/spec/ports/([0-9]{1,3})/nodePort")
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
-_UNSAFE_ANNOTATION: Final = re.compile(r"snippet|server-alias|config-(?:backend|frontend|global|proxy|tcp)")
-"""Annotations that put text into a controller's configuration, or add hosts past the rules."""
+_FORBIDDEN_ANNOTATIONS: Final = (
+    (
+        re.compile(r"/.*(?:snippet|server-alias)|/config-(?:backend|frontend|global|proxy|tcp)"),
+        "must not reach into the controller's configuration",
+    ),
+    (re.compile(r"/canary(?:-|$)"), "must not take a share of another Ingress's requests"),
+    (
+        re.compile(r"^external-dns\..*/(?:(?:internal-)?hostname|target)$"),
+        "must be left out: names of hosts are the rules' to give",
+    ),
+    (
+        re.compile(
+            r"/.*(?:load-?balancer-?ip(?:v[46])?s?|lb-ipam-ips|ipv[46]-addresses|eip-allocations|static-ip-name|pip-name"
+            r"|allow-shared-ip|sharing-key|sharing-cross-namespace)$"
+        ),
+        "must be left out: addresses are the cluster's to hand out",
+    ),
+)
+"""Patterns of names in lower case -> why. They say by an annotation what the fields beside may not say."""
+_NAMES_A_SECRET: Final = re.compile(r"/.*secret")
 
 
 def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], Any]:
@@ -35,15 +51,9 @@ def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], An
     return found
 
 
-def check_selector(selector: Place, claim: str) -> None:
-    """Denies to select pods of other claims, of which the namespace may hold many of the same template."""
-    labels = selector.mapping()
-    if not any(labels.get(name) == claim for name in (INSTANCE, CLAIM_NAME)):
-        selector.deny(f"must hold {INSTANCE}: {claim}, so that it selects no pods of other claims")
-
-
 def check_service(service: Place, name: str, node_ports: Mapping[tuple[str, int], Any]) -> None:
     """Denies addresses and ports that are not the cluster's to hand out."""
+    _check_annotations(service)
     spec = service.at("spec")
     spec.at("type").only("ClusterIP", "NodePort", "LoadBalancer", why="must not be of this type")
     for field in ("externalIPs", "externalName", "loadBalancerIP", "healthCheckNodePort"):
@@ -60,11 +70,7 @@ def check_service(service: Place, name: str, node_ports: Mapping[tuple[str, int]
 
 def check_ingress(ingress: Place, domains: tuple[str, ...], services: frozenset[str]) -> None:
     """Denies hosts that are not strictly under an allowed domain, and backends that are not the claim's."""
-    for name, _ in ingress.at("metadata", "annotations").entries():
-        if _UNSAFE_ANNOTATION.search(name.rpartition("/")[2].lower()):
-            ingress.at("metadata", "annotations", name).deny(
-                "must not reach into the controller's configuration"
-            )
+    _check_annotations(ingress)
     spec = ingress.at("spec")
     spec.at("defaultBackend").only(why="must be left out: it would take every host")
     for rule in spec.at("rules").items():
@@ -75,8 +81,19 @@ def check_ingress(ingress: Place, domains: tuple[str, ...], services: frozenset[
                 *services, why="must be a Service of this rendering"
             )
     for tls in spec.at("tls").items():
+        if not tls.at("hosts").value:
+            tls.at("hosts").deny("must be given: without hosts it is for every host")
         for host in tls.at("hosts").items():
             _check_host(host, domains)
+
+
+def _check_annotations(exposed: Place) -> None:
+    for name, value in exposed.at("metadata", "annotations").entries():
+        for pattern, why in _FORBIDDEN_ANNOTATIONS:
+            if pattern.search(name.lower()):
+                value.deny(why)
+        if _NAMES_A_SECRET.search(name.lower()) and "/" in value.text():
+            value.deny("must not name a Secret of another namespace")
 
 
 def _check_host(host: Place, domains: tuple[str, ...]) -> None:
@@ -90,10 +107,3 @@ def _check_host(host: Place, domains: tuple[str, ...]) -> None:
             f"must lie under {' or '.join(sorted(domains))}" if domains else "no Ingress host is allowed here"
         )
         host.deny(allowed)
-
-
-def check_autoscaler(autoscaler: Place, scalable: frozenset[tuple[str, str]]) -> None:
-    """Denies to scale what is not the claim's."""
-    target = autoscaler.at("spec", "scaleTargetRef")
-    if (target.at("kind").text(), target.at("name").text()) not in scalable:
-        target.deny("must be a Deployment or StatefulSet of this rendering")

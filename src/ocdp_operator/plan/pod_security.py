@@ -1,7 +1,8 @@
-"""Pod templates against the Pod Security Standard *restricted*, and against what the operator forbids beside it.
+"""Pod templates against the Pod Security Standard *restricted*.
 
 Field by field the checks of ``k8s.io/pod-security-admission`` at version 1.36, without its relaxations for Windows
-pods and for user namespaces. A field of the wrong type is refused like a wrong value.
+pods and for user namespaces. A field of the wrong type is refused like a wrong value. What the operator forbids beside
+the standard is in ``pod_reach``.
 """
 
 from __future__ import annotations
@@ -47,44 +48,30 @@ _SELINUX_TYPES: Final = (
 )
 _PROFILES: Final = ("RuntimeDefault", "Localhost")
 _APPARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
+_NAMESPACES_OF_THE_NODE: Final = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 
 
-def check_pod(template: Place, service_accounts: frozenset[str]) -> None:
-    """Denies what a pod template may not say. ``service_accounts``: those that belong to the same rendering."""
+def check_pod(template: Place) -> None:
+    """Denies what the standard does not admit in the pods of this template."""
     pod = template.at("spec")
-    _check_host(pod)
-    _check_identity(pod, service_accounts)
+    for field in _NAMESPACES_OF_THE_NODE:
+        pod.at(field).only(False, why="must not share the node's namespaces")
     _check_volumes(pod)
     _check_annotations(template)
     pod_context = pod.at("securityContext")
     _check_context(pod_context)
     for sysctl in pod_context.at("sysctls").items():
         sysctl.at("name").must_be(*_SYSCTLS, why="is not a safe sysctl")
-    for container in _containers(pod):
+    for container in containers(pod):
         _check_container(container)
         _check_inherited(container.at("securityContext"), pod_context)
 
 
-def _containers(pod: Place) -> Iterator[Place]:
+def containers(pod: Place) -> Iterator[Place]:
+    """Every container of the pod, of whatever sort."""
     for part in _CONTAINER_LISTS:
         yield from pod.at(part).items()
-
-
-def _check_host(pod: Place) -> None:
-    for field in ("hostNetwork", "hostPID", "hostIPC"):
-        pod.at(field).only(False, why="must not share the node's namespaces")
-    pod.at("nodeName").only("", why="must be left to the scheduler")
-
-
-def _check_identity(pod: Place, service_accounts: frozenset[str]) -> None:
-    pod.at("automountServiceAccountToken").must_be(False, why="must be false")
-    for field in ("serviceAccountName", "serviceAccount"):
-        pod.at(field).only(
-            "", "default", *service_accounts, why="must be a ServiceAccount of this rendering, or default"
-        )
-    for field in ("priorityClassName", "priority"):
-        pod.at(field).only(why="must be left out")
 
 
 def _check_volumes(pod: Place) -> None:
@@ -92,8 +79,6 @@ def _check_volumes(pod: Place) -> None:
         types = [field for field, value in volume.mapping().items() if field != "name" and value is not None]
         if len(types) != 1 or types[0] not in _VOLUME_TYPES:
             volume.deny(f"must be one of the types {', '.join(sorted(_VOLUME_TYPES))}")
-        for source in volume.at("projected", "sources").items():
-            source.at("serviceAccountToken").only(why="must not bring a ServiceAccount's token")
 
 
 def _check_annotations(template: Place) -> None:

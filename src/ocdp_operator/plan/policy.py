@@ -7,7 +7,7 @@ field that is read may have any type, since a base is not to be trusted: what is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from ocdp_operator.model.kinds import (
     DEPLOYMENT,
     INGRESS,
     JOB,
+    PVC,
     RUNTIME_KINDS,
     SECRET,
     SERVICE,
@@ -37,22 +38,19 @@ from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.exposure import (
-    check_autoscaler,
-    check_ingress,
-    check_selector,
-    check_service,
-    mapped_node_ports,
-)
+from ocdp_operator.plan.exposure import check_ingress, check_service, mapped_node_ports
 from ocdp_operator.plan.place import Place, Violations
+from ocdp_operator.plan.pod_reach import Belongings, check_reach, check_volume_claim
 from ocdp_operator.plan.pod_security import check_pod
+from ocdp_operator.plan.selectors import SELECTORS, check_autoscaler, check_selector
 from ocdp_operator.plan.wording import listed, shown
 
 _METADATA: Final = frozenset({"name", "namespace", "labels", "annotations"})
+_TEMPLATE_METADATA: Final = _METADATA - {"namespace"}
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _CONTENT_HASH: Final = re.compile(r"-[2456789bcdfghkmt]{10}$")
-_SELECTORS: Final = {"NetworkPolicy": "podSelector", "PodDisruptionBudget": "selector"}
-_WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
+_SERVICE_ACCOUNT: Final = "ServiceAccount"
+_AUTOSCALER: Final = "HorizontalPodAutoscaler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +73,18 @@ class _Set:
     """Kind -> names."""
     node_ports: Mapping[tuple[str, int], Any]
 
+    @property
+    def claim(self) -> str:
+        """Whose rendering it is."""
+        return self.workload.claim_name
+
+    def of(self, kind: str) -> frozenset[str]:
+        """Names of the objects of this kind."""
+        return self.names.get(kind, frozenset())
+
     def named(self, *kinds: str) -> frozenset[tuple[str, str]]:
         """Kind and name of every object of these kinds."""
-        return frozenset((kind, name) for kind in kinds for name in self.names.get(kind, ()))
+        return frozenset((kind, name) for kind in kinds for name in self.of(kind))
 
 
 def check(rendering: Rendering, workload: ResolvedWorkload, limits: Limits) -> None:
@@ -131,7 +138,7 @@ def _set_violations(manifests: tuple[Manifest, ...]) -> Iterator[str]:
 
 def _scaled(manifest: Manifest) -> tuple[str, str] | None:
     """What an autoscaler sets the replicas of; two writers of one field would fight for ever."""
-    if manifest.ref.kind != "HorizontalPodAutoscaler":
+    if manifest.ref.kind != _AUTOSCALER:
         return None
     kind, name = (_field(manifest.body, "spec", "scaleTargetRef", field) for field in ("kind", "name"))
     return (kind, name) if isinstance(kind, str) and isinstance(name, str) else None
@@ -178,7 +185,6 @@ def _object_violations(manifest: Manifest, rendered: _Set) -> Iterator[str]:
         place.deny("holds text or numbers that JSON cannot carry")
     kind = _check_kind(place, manifest, rendered)
     _check_identity(place, manifest, rendered.workload)
-    _check_marks(place.at("metadata"), rendered.workload.claim_name)
     place.at("status").only(why="must be left out")
     if kind is not None:
         _check_content(kind, place, manifest.ref.name, rendered)
@@ -213,10 +219,7 @@ def _check_kind(place: Place, manifest: Manifest, rendered: _Set) -> Kind | None
 
 def _check_identity(place: Place, manifest: Manifest, workload: ResolvedWorkload) -> None:
     metadata = place.at("metadata")
-    for field, value in metadata.mapping().items():
-        # Generated YAML often says `creationTimestamp: null`.
-        if field not in _METADATA and value is not None:
-            metadata.at(str(field)).deny("must be left out")
+    _check_metadata(metadata, _METADATA, workload.claim_name)
     metadata.at("namespace").must_be(workload.namespace, why=f"must be {workload.namespace}")
     name = metadata.at("name")
     name.must_be(manifest.ref.name, why="must be the name that it was read as")
@@ -226,8 +229,12 @@ def _check_identity(place: Place, manifest: Manifest, workload: ResolvedWorkload
         name.deny("must be a DNS name: lower-case letters, digits, '-' and '.'")
 
 
-def _check_marks(metadata: Place, claim: str) -> None:
-    """Labels and annotations that are ours alone; the overlay itself sets the claim's name."""
+def _check_metadata(metadata: Place, fields: frozenset[str], claim: str) -> None:
+    """The fields that a base may set, and labels and annotations that are ours alone; the overlay sets the claim's name."""
+    for field, value in metadata.mapping().items():
+        # Generated YAML often says `creationTimestamp: null`.
+        if field not in fields and value is not None:
+            metadata.at(str(field)).deny("must be left out")
     for part in ("labels", "annotations"):
         for name, value in metadata.at(part).entries():
             own = part == "labels" and name == CLAIM_NAME and value.is_exactly(claim)
@@ -236,37 +243,71 @@ def _check_marks(metadata: Place, claim: str) -> None:
 
 
 def _check_content(kind: Kind, place: Place, name: str, rendered: _Set) -> None:
-    claim = rendered.workload.claim_name
-    if kind.kind in _WITH_PODS:
-        template = place.at("spec", "template")
-        _check_marks(template.at("metadata"), claim)
-        check_pod(template, frozenset(rendered.names.get("ServiceAccount", ())))
-        for volume in place.at("spec", "volumeClaimTemplates").items():
-            _check_marks(volume.at("metadata"), claim)
-    if kind is JOB:
-        place.at("spec", "ttlSecondsAfterFinished").only(
-            why="must be left out: a Job that removes itself would be started again and again"
-        )
-    elif kind is SERVICE:
-        if place.at("spec", "selector").value:
-            check_selector(place.at("spec", "selector"), claim)
-        check_service(place, name, rendered.node_ports)
-    elif kind is INGRESS:
-        services = frozenset(rendered.names.get(SERVICE.kind, ()))
-        check_ingress(place, rendered.limits.ingress_domains, services)
-    elif kind is SECRET:
-        _check_secret(place, name, claim)
-    elif kind.kind in _SELECTORS:
-        check_selector(place.at("spec", _SELECTORS[kind.kind], "matchLabels"), claim)
-    elif kind.kind == "HorizontalPodAutoscaler":
-        check_autoscaler(place, rendered.named(DEPLOYMENT.kind, STATEFUL_SET.kind))
+    if kind.kind in SELECTORS:
+        check_selector(place.at(*SELECTORS[kind.kind]), rendered.claim)
+    for check_part in _CONTENT.get(kind.kind, ()):
+        check_part(place, name, rendered)
 
 
-def _check_secret(place: Place, name: str, claim: str) -> None:
-    if name != credentials_name(claim):
+def _check_pods(place: Place, _: str, rendered: _Set) -> None:
+    template = place.at("spec", "template")
+    _check_metadata(template.at("metadata"), _TEMPLATE_METADATA, rendered.claim)
+    check_pod(template)
+    check_reach(template, Belongings(rendered.claim, rendered.of(_SERVICE_ACCOUNT), rendered.of(PVC.kind)))
+    for volume in template.at("spec", "volumes").items():
+        metadata = volume.at("ephemeral", "volumeClaimTemplate", "metadata")
+        _check_metadata(metadata, _TEMPLATE_METADATA, rendered.claim)
+
+
+def _check_job(place: Place, _: str, __: _Set) -> None:
+    spec = place.at("spec")
+    spec.at("ttlSecondsAfterFinished").only(
+        why="must be left out: a Job that removes itself would be started again and again"
+    )
+    spec.at("manualSelector").only(False, why="must be left out: a Job counts its own pods")
+    for field in ("selector", "managedBy"):
+        spec.at(field).only(why="must be left out: it is the Job controller's")
+
+
+def _check_stateful_set(place: Place, _: str, rendered: _Set) -> None:
+    for volume in place.at("spec", "volumeClaimTemplates").items():
+        # The controller copies finalizers and owners from the template to every volume.
+        _check_metadata(volume.at("metadata"), _TEMPLATE_METADATA, rendered.claim)
+        check_volume_claim(volume)
+
+
+def _check_account(place: Place, _: str, __: _Set) -> None:
+    place.at("automountServiceAccountToken").only(False, why="must be false")
+    place.at("secrets").only(why="must be left out: they may be another's tokens")
+
+
+def _check_ingress(place: Place, _: str, rendered: _Set) -> None:
+    check_ingress(place, rendered.limits.ingress_domains, rendered.of(SERVICE.kind))
+
+
+def _check_secret(place: Place, name: str, rendered: _Set) -> None:
+    if name != credentials_name(rendered.claim):
         place.deny("a base may hold no Secret: map the value as `secret`")
         return
     place.at("type").only("Opaque", why="must be Opaque")
     for field in ("data", "stringData"):
         if place.at(field).mapping():
             place.at(field).deny("must be empty: map the value as `secret`")
+
+
+_CONTENT: Final[Mapping[str, tuple[Callable[[Place, str, _Set], None], ...]]] = {
+    _SERVICE_ACCOUNT: (_check_account,),
+    SECRET.kind: (_check_secret,),
+    PVC.kind: (lambda place, _, __: check_volume_claim(place),),
+    SERVICE.kind: (lambda place, name, rendered: check_service(place, name, rendered.node_ports),),
+    DEPLOYMENT.kind: (_check_pods,),
+    STATEFUL_SET.kind: (_check_pods, _check_stateful_set),
+    JOB.kind: (_check_pods, _check_job),
+    INGRESS.kind: (_check_ingress,),
+    _AUTOSCALER: (
+        lambda place, _, rendered: check_autoscaler(
+            place, rendered.named(DEPLOYMENT.kind, STATEFUL_SET.kind)
+        ),
+    ),
+}
+"""Kind -> what else is judged, beside identity and selector. ConfigMaps hold nothing that could do harm by itself."""

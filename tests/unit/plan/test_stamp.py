@@ -67,7 +67,7 @@ def test_labels_and_annotations_of_the_base_stay():
 def test_pod_templates_carry_the_claims_name_and_no_mark(kind):
     metadata = body(manifest(kind, "ide-web"))["spec"]["template"]["metadata"]
 
-    assert metadata == {"labels": {"app": "x", CLAIM_NAME: "ide"}}
+    assert metadata == {"labels": {"app.kubernetes.io/instance": "ide", CLAIM_NAME: "ide"}}
 
 
 def test_volume_claim_templates_are_left_alone():

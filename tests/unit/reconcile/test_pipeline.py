@@ -302,7 +302,13 @@ async def test_absence_is_not_believed_before_the_watch_has_listed_the_kind(worl
 
 
 async def test_a_volume_that_the_template_drops_is_held_back(world: World):
-    world.manifests = [each for each in app() if each.ref.kind != "PersistentVolumeClaim"]
+    world.manifests = [
+        builders.changed(each, "/spec/template/spec/volumes/1", {"name": "data", "emptyDir": {}})
+        if each.ref.kind == "Deployment"
+        else each
+        for each in app()
+        if each.ref.kind != "PersistentVolumeClaim"
+    ]
     world.ask_for(values={"volume": False})
     await world.settle()
     claim = await world.claim()

@@ -38,6 +38,8 @@ class PublicationError(OcdpError):
 def _repository_path(path: str) -> str:
     if any(segment in {"", ".", ".."} for segment in path.split("/")):
         raise ValueError("a path is relative to the repository's root, without '.', '..' or empty parts")
+    if path.startswith("-") or not path.isprintable() or "\\" in path or " " in path:
+        raise ValueError("a path begins with no dash, and has no backslash, blank or control character")
     return path
 
 

@@ -58,7 +58,7 @@ class FileTree(Protocol):
 def check_root(path: str) -> None:
     """Raises Stalled(InvalidPath) unless the path is relative and names a directory below the repository's root."""
     steps = path.split("/")
-    if len(path) > _MAX_PATH or "\\" in path or not path.isprintable():
+    if len(path) > _MAX_PATH or "\\" in path or path.startswith("-") or not path.isprintable():
         fault = "is no path"
     elif any(step in {"", ".", ".."} for step in steps):
         fault = "is not relative to the repository's root, or has '.', '..' or empty parts"
@@ -66,7 +66,7 @@ def check_root(path: str) -> None:
         fault = "has a part that is too long"
     else:
         return
-    raise Stalled(Reason.INVALID_PATH, f"The path {shown(path)!r} {fault}.")
+    raise Stalled(Reason.INVALID_PATH, f"The path '{shown(path)}' {fault}.")
 
 
 def closure(tree: FileTree, roots: Sequence[str], limits: SourceLimits) -> Mapping[str, bytes]:

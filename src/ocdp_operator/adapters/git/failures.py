@@ -29,6 +29,12 @@ def _complaint(pattern: str, reason: Reason, what: str, **rest: bool | str | Act
 
 _COMPLAINTS: Final = (
     _complaint(
+        r"Out of memory|malloc failed|maximum allowed tree depth|died of signal (24|11)\b",
+        Reason.SOURCE_TOO_LARGE,
+        "takes more memory, processor time or depth to unpack than it may",
+        stalls=True,
+    ),
+    _complaint(
         r"File too large|file size limit|died of signal 25",
         Reason.SOURCE_TOO_LARGE,
         "is larger than the operator fetches",

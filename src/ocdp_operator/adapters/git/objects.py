@@ -32,7 +32,10 @@ _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 _MAX_COMMIT: Final = 1024 * 1024
-_MAX_TREE: Final = 8 * 1024 * 1024
+_MAX_TREE: Final = 1024 * 1024
+"""Bytes of one directory, which is read as a whole: some 30,000 names."""
+_MAX_TREES: Final = 16 * 1024 * 1024
+"""Bytes of all directories that one export looks into; the same one counts at each place where it is."""
 
 
 def use_git(executable: Path) -> None:
@@ -61,11 +64,13 @@ def _commit_tree(mirror: Path, commit: str) -> Iterator[CommitTree]:
         yield CommitTree(repo, Commit(repo, binary).tree)
 
 
-def _check_size(repo: Repo, binary: bytes, limit: int) -> None:
-    if repo.odb.info(binary).size > limit:
+def _check_size(repo: Repo, binary: bytes, limit: int) -> int:
+    size = int(repo.odb.info(binary).size)
+    if size > limit:
         raise Stalled(
             Reason.SOURCE_TOO_LARGE, "A commit or directory of the repository is too large to be read."
         )
+    return size
 
 
 class CommitTree:
@@ -73,6 +78,7 @@ class CommitTree:
 
     def __init__(self, repo: Repo, root: Tree) -> None:
         self._repo = repo
+        self._room = _MAX_TREES
         self._trees = {"": self._checked(root)}
 
     def find(self, path: str) -> Entry | None:
@@ -108,5 +114,5 @@ class CommitTree:
         return Entry(EntryKind.FILE, path, child.size)
 
     def _checked(self, tree: Tree) -> Tree:
-        _check_size(self._repo, tree.binsha, _MAX_TREE)
+        self._room -= _check_size(self._repo, tree.binsha, min(_MAX_TREE, self._room))
         return tree

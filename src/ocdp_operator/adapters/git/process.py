@@ -30,9 +30,15 @@ _HARDENING: Final = {
     "maintenance.auto": "false",
     # One pack for a fetch, whatever it holds: a limit on one file is then a limit on the fetch.
     "fetch.unpackLimit": "1",
+    # What is larger is hashed as it streams by; beneath it, one thread holds little at a time.
+    "core.bigFileThreshold": "1m",
+    "core.deltaBaseCacheLimit": "16m",
+    "pack.threads": "1",
 }
 """Every setting of security-reliability 2.2; ``protocol.<scheme>.allow`` is added for the URL's own scheme."""
 _OUTPUT_LIMIT: Final = 4 * 1024 * 1024
+_MEMORY_LIMIT: Final = 384 * 1024 * 1024
+"""Bytes of memory of a git process of its own; a delta of a few bytes can ask for gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,12 @@ class Git:
             directory=self._home,
             seconds=seconds,
             output_limit=_OUTPUT_LIMIT,
-            limits={resource.RLIMIT_CPU: max(1, int(seconds)), resource.RLIMIT_CORE: 0, **(limits or {})},
+            limits={
+                resource.RLIMIT_CPU: max(1, int(seconds)),
+                resource.RLIMIT_DATA: _MEMORY_LIMIT,
+                resource.RLIMIT_CORE: 0,
+                **(limits or {}),
+            },
             stdin=stdin,
         )
         return await run(command)

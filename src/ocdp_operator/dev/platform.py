@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import yaml
 
+from ocdp_operator.dev.admission import install_admission
 from ocdp_operator.dev.cluster import Cluster
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gitserver import GitServer
@@ -26,6 +27,8 @@ PROJECT: Final = Path(__file__).resolve().parents[3]
 CLUSTER_ID: Final = "local"
 OPERATOR_NAMESPACE: Final = "ocdp-system"
 OPERATOR_ACCOUNT: Final = "ocdp-operator"
+INGRESS_DOMAINS: Final = ("apps.example.test",)
+"""What the operator's settings and the admission policy on Ingresses allow."""
 _CRDS: Final = ("workloadclaims.ocdp.io", "workloads.ocdp.io")
 _READER: Final = "ocdp_reader"
 _READER_PASSWORD: Final = "reader"  # noqa: S105 - of a database on loopback that lives for one run
@@ -62,7 +65,7 @@ class Platform:
         return self.workdir / "publishing.yaml"
 
     async def prepare(self) -> None:
-        """Installs CRDs and RBAC into the cluster, and makes the catalog."""
+        """Installs CRDs, RBAC and admission policies into the cluster, and makes the catalog."""
         self.workdir.mkdir(parents=True, exist_ok=True)
         self.settings_file.write_text(yaml.safe_dump(self._common_settings()))
         await self.kubectl("apply", "--server-side", "-k", str(PROJECT / "config" / "crds"))
@@ -70,6 +73,7 @@ class Platform:
             "wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{crd}" for crd in _CRDS)
         )
         await self.kubectl("apply", "--server-side", "-k", str(PROJECT / "config" / "rbac"))
+        await install_admission(self.cluster, ingress_domains=INGRESS_DOMAINS)
         await self._create_database()
         await self.ocdp("catalog", "migrate")
         await self.ocdp("catalog", "grant", "--role", _READER)
@@ -105,7 +109,7 @@ class Platform:
             **self._common_settings(),
             "clusterId": CLUSTER_ID,
             "kubeconfig": str(kubeconfig),
-            "allowedIngressDomains": ["apps.example.test"],
+            "allowedIngressDomains": list(INGRESS_DOMAINS),
             **changes,
         }
 

@@ -37,7 +37,12 @@ class Decoys:
             "decoy-alike": {"labels": {"app.kubernetes.io/name": "web"}},
         }
         bodies = [
-            {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": team.namespace, **look}, **body}
+            {
+                "apiVersion": "v1",
+                "kind": kind,
+                "metadata": {"name": name, "namespace": team.namespace, **look},
+                **body,
+            }
             for name, look in looks.items()
             for kind, body in _BODIES.items()
         ]
@@ -49,8 +54,14 @@ class Decoys:
     async def touched(self) -> list[str]:
         """The decoys whose resourceVersion is another, or that are gone (I2)."""
         now = await self._look()
-        return [f"a decoy was touched: {name}" for name, version in self.versions.items() if now.get(name) != version]
+        return [
+            f"a decoy was touched: {name}"
+            for name, version in self.versions.items()
+            if now.get(name) != version
+        ]
 
     async def _look(self) -> dict[str, str]:
         objects = await self.team.objects()
-        return {name: item["metadata"]["resourceVersion"] for name, item in objects.items() if "/decoy-" in name}
+        return {
+            name: item["metadata"]["resourceVersion"] for name, item in objects.items() if "/decoy-" in name
+        }

@@ -92,12 +92,16 @@ class Lab:
     async def apply(self, names: Sequence[str], **spec: Any) -> None:
         """What ``kubectl apply`` does with a file of claims."""
         team = self.team
-        bodies = [claim_body(name, team.namespace, team.template_id, team.workspace, **spec) for name in names]
+        bodies = [
+            claim_body(name, team.namespace, team.template_id, team.workspace, **spec) for name in names
+        ]
         await team.platform.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
 
     async def delete(self, names: Sequence[str]) -> None:
         """Asks for the claims' deletion and returns at once."""
-        await self.team.platform.kubectl("delete", "wc", "-n", self.team.namespace, "--wait=false", "--ignore-not-found", *names)
+        await self.team.platform.kubectl(
+            "delete", "wc", "-n", self.team.namespace, "--wait=false", "--ignore-not-found", *names
+        )
 
     def claims_for(self, stops: Sequence[Point]) -> list[str]:
         """A new claim for each point, and the control: none of their names is a prefix of another or looks like a hash."""
@@ -226,7 +230,9 @@ def _is_rolled_out(item: dict[str, Any]) -> bool:
     return current and counts == [wanted, wanted] and status.get("replicas", 0) == wanted
 
 
-async def enumerate_crashes(lab: Lab, scenario: Scenario, stops: Sequence[Point], expected: Sequence[str]) -> Failures:
+async def enumerate_crashes(
+    lab: Lab, scenario: Scenario, stops: Sequence[Point], expected: Sequence[str]
+) -> Failures:
     """Runs the scenario to every point, kills the operator there, starts it again, and compares the ends.
 
     Raises AssertionError when the undisturbed run makes other calls than expected: then the points are not those of now.
@@ -234,12 +240,18 @@ async def enumerate_crashes(lab: Lab, scenario: Scenario, stops: Sequence[Point]
     failures = Failures()
     names = await lab.run_to_the_points(scenario, stops)
     assert lab.proxy.lines(lab.control) == list(expected), "\n".join(
-        ["The undisturbed run makes these calls, and not those of the committed list:", *lab.proxy.lines(lab.control)]
+        [
+            "The undisturbed run makes these calls, and not those of the committed list:",
+            *lab.proxy.lines(lab.control),
+        ]
     )
     decoys = await Decoys.beside(lab.team, next(iter(lab.at)))
     await lab.kill()
     for name, state in (await lab.states()).items():
-        failures.add(lab.named(name), *(f"while dead, an orphan: {o} is not on record" for o in sorted(state.unrecorded())))
+        failures.add(
+            lab.named(name),
+            *(f"while dead, an orphan: {o} is not on record" for o in sorted(state.unrecorded())),
+        )
     if scenario.meanwhile is not None:
         await scenario.meanwhile(lab, names)
     lab.proxy.forget()
@@ -251,7 +263,9 @@ async def enumerate_crashes(lab: Lab, scenario: Scenario, stops: Sequence[Point]
     for name, state in ended.items():
         point = lab.named(name)
         failures.add(point, *state.faults())
-        failures.add(point, *(f"written after it came to rest: {line}" for line in more if line.startswith(name)))
+        failures.add(
+            point, *(f"written after it came to rest: {line}" for line in more if line.startswith(name))
+        )
         if (text := state.text(history=scenario.history)) != reference:
             failures.add(point, "another end than undisturbed:", difference(reference, text))
     failures.add("anywhere", *(await decoys.touched()))

@@ -61,7 +61,9 @@ class State:
         recorded = {kind_name(e["id"]): e.get("uid") for e in self.claim["status"].get("inventory", ())}
         found = [f"an orphan: {name} is not on record" for name in sorted(self.unrecorded())]
         found += [
-            f"on record, but not there: {name}" for name, uid in sorted(recorded.items()) if live.get(name) != uid
+            f"on record, but not there: {name}"
+            for name, uid in sorted(recorded.items())
+            if live.get(name) != uid
         ]
         return found + self._untruths()
 
@@ -80,7 +82,8 @@ class State:
             found += [
                 f"Ready is True, and {item['kind']} has {item['status'].get('readyReplicas', 0)} ready pods"
                 for item in self.objects
-                if item["kind"] == "Deployment" and item["status"].get("readyReplicas") != item["spec"]["replicas"]
+                if item["kind"] == "Deployment"
+                and item["status"].get("readyReplicas") != item["spec"]["replicas"]
             ]
         return found
 
@@ -94,10 +97,15 @@ class State:
 async def states(team: Team, names: list[str]) -> dict[str, State]:
     """The state of each claim of the team's namespace, in two requests."""
     objects = list((await team.objects()).values())
-    claims = {item["metadata"]["name"]: item for item in (await team.platform.get("wc", "-n", team.namespace))["items"]}
+    claims = {
+        item["metadata"]["name"]: item
+        for item in (await team.platform.get("wc", "-n", team.namespace))["items"]
+    }
     return {
         name: State(
-            name, claims.get(name), tuple(i for i in objects if i["metadata"]["name"].partition("-")[0] == name)
+            name,
+            claims.get(name),
+            tuple(i for i in objects if i["metadata"]["name"].partition("-")[0] == name),
         )
         for name in names
     }
@@ -105,7 +113,9 @@ async def states(team: Team, names: list[str]) -> dict[str, State]:
 
 def difference(reference: str, other: str) -> str:
     """The lines in which two texts differ, with the way to each."""
-    lines = difflib.unified_diff(reference.splitlines(), other.splitlines(), "undisturbed", "killed", n=2, lineterm="")
+    lines = difflib.unified_diff(
+        reference.splitlines(), other.splitlines(), "undisturbed", "killed", n=2, lineterm=""
+    )
     return "\n".join(list(lines)[2:40])
 
 
@@ -122,7 +132,11 @@ class _Digests:
             return {key: self.replace(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.replace(item) for item in value]
-        return _DIGEST.sub(lambda found: self._numbers.get(found[0], found[0]), value) if isinstance(value, str) else value
+        return (
+            _DIGEST.sub(lambda found: self._numbers.get(found[0], found[0]), value)
+            if isinstance(value, str)
+            else value
+        )
 
 
 def _shown(item: Json) -> dict[str, Any]:
@@ -133,10 +147,14 @@ def _shown(item: Json) -> dict[str, Any]:
         if not key.startswith(("pv.kubernetes.io/", "volume.", "volume.beta."))
     }
     fields = item["metadata"].get("managedFields", ())
-    metadata["writers"] = sorted({f"{f['manager']} {f['operation']} {f.get('subresource', '')}" for f in fields})
+    metadata["writers"] = sorted(
+        {f"{f['manager']} {f['operation']} {f.get('subresource', '')}" for f in fields}
+    )
     shown = {key: value for key, value in item.items() if key not in ("metadata", "data", "status", "spec")}
     shown["metadata"] = metadata
-    shown["spec"] = {key: value for key, value in item.get("spec", {}).items() if key not in _CHOSEN_BY_THE_CLUSTER}
+    shown["spec"] = {
+        key: value for key, value in item.get("spec", {}).items() if key not in _CHOSEN_BY_THE_CLUSTER
+    }
     if item["kind"] == "Secret":  # a generated password differs from claim to claim
         shown["data"] = {key: len(value) for key, value in item["data"].items()}
     else:
@@ -145,7 +163,9 @@ def _shown(item: Json) -> dict[str, Any]:
     if item["kind"] == WORKLOAD.kind:
         shown["status"] = _without_times(status)
     else:
-        shown["status"] = _without_times({k: v for k, v in status.items() if k != "observedGeneration"}, words=False)
+        shown["status"] = _without_times(
+            {k: v for k, v in status.items() if k != "observedGeneration"}, words=False
+        )
     return shown
 
 
@@ -166,7 +186,11 @@ def _shown_claim(claim: Json, *, history: bool) -> dict[str, Any]:
 
 def _without_times(status: Json, *, words: bool = True) -> dict[str, Any]:
     conditions = [
-        {key: value for key, value in each.items() if key in _LAST_WORDS or (words and not key.endswith("Time"))}
+        {
+            key: value
+            for key, value in each.items()
+            if key in _LAST_WORDS or (words and not key.endswith("Time"))
+        }
         for each in status.get("conditions", ())
     ]
     return {**status, "conditions": sorted(conditions, key=lambda each: str(each.get("type")))}

@@ -192,10 +192,9 @@ async def proxied(
     """An operator behind a faulty proxy, in place of the session's; it looks at every claim each second or so."""
     await operator.stop()
     own = await control_plane.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
-    token = yaml.safe_load(own.read_text())["users"][0]["user"]["token"]
     async with FaultyProxy.started(control_plane) as proxy:
         settings = await platform.operator_settings(**QUICK)
-        kubeconfig = proxy.kubeconfig(tmp_path / "proxy.kubeconfig", token)
+        kubeconfig = proxy.kubeconfig(tmp_path / "proxy.kubeconfig", account=own)
         settings |= {"kubeconfig": str(kubeconfig), "resyncSeconds": 2}
         async with OperatorProcess.started(tmp_path / "operator", settings, platform.reader_dsn) as extra:
             yield Proxied(proxy, extra, control_plane)

@@ -154,7 +154,7 @@ class Lab:
         try:
             await eventually(ended, "the claims come to rest", seconds=SECONDS)
         except AssertionError:
-            found = await states(self.team, [name for name in names])
+            found = await states(self.team, list(names))
             raise AssertionError("\n".join(self._unrest(found, gone=gone))) from None
         for _ in range(_ROUNDS):
             calls = await self.calls_in_a_round(names)

@@ -55,9 +55,9 @@ class FaultyProxy:
                 proxy.cut()
                 await runner.cleanup()
 
-    def kubeconfig(self, path: Path, token: str | None = None) -> Path:
-        """A kubeconfig that leads here, as the administrator or with another token."""
-        document = yaml.safe_load(self._upstream.kubeconfig.read_text())
+    def kubeconfig(self, path: Path, token: str | None = None, *, account: Path | None = None) -> Path:
+        """A kubeconfig that leads here, as the administrator, with another token, or as the user of another kubeconfig."""
+        document = yaml.safe_load((account or self._upstream.kubeconfig).read_text())
         document["clusters"][0]["cluster"] = {"server": self.server}
         if token is not None:
             document["users"][0]["user"] = {"token": token}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from aiohttp import web
 
 from ocdp_operator.dev.cluster import Cluster
@@ -74,10 +73,9 @@ class RecordingProxy(FaultyProxy):
     @classmethod
     @asynccontextmanager
     async def before(cls, cluster: Cluster, account: Path, workdir: Path) -> AsyncIterator[Self]:
-        """A proxy, and in ``workdir`` the ``kubeconfig`` that leads there with the token of the kubeconfig ``account``."""
+        """A proxy, and in ``workdir`` the ``kubeconfig`` that leads there as the user of the kubeconfig ``account``."""
         async with cls.started(cluster) as proxy:
-            token = yaml.safe_load(account.read_text())["users"][0]["user"]["token"]
-            proxy.kubeconfig(workdir / "kubeconfig", token)
+            proxy.kubeconfig(workdir / "kubeconfig", account=account)
             yield proxy
 
     def stop_at(self, points: Mapping[str, Point]) -> None:

@@ -255,7 +255,7 @@ class Reconciler:
             return  # the retry meets the same version, conflicts again and reads again
         if fresh is not None:
             self.claims.put(fresh)
-        elif self.claims.remove(run.claim.key, run.claim.uid):
+        elif self.claims.remove(claim.key, claim.uid):
             self._forget(claim.key)
 
     def _forget(self, key: ClaimKey) -> None:

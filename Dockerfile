@@ -1,7 +1,7 @@
 # The operator's image. Builds with docker, podman and buildah; docs/image.md says how, and how in a closed network.
 # One base for both stages: the environment that the first makes runs on the second's Python. Any Debian with Python 3.11
 # or later, its venv module and ca-certificates serves. Name it by digest where a build must give the same again.
-ARG BASE_IMAGE=docker.io/library/python:3.13-slim-bookworm
+ARG BASE_IMAGE=python:3.13-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
 # Where another index or authority is to be used; pip reads them from the environment.

@@ -64,6 +64,10 @@ adversarial: setup ## Attacks, crashes and faults against the operator, each tes
 test: setup lint ## Everything: lint, types, import contracts, unit, contract, integration, e2e, adversarial
 	@$(PYTEST) tests
 
+.PHONY: bench
+bench: setup ## Floor and operator side by side, and the run before the tuning (ARGS="--claims 300 --concurrency 8")
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 .PHONY: image
 image: ## Build the operator's image, with docker, podman or buildah (IMAGE=name:tag, KUSTOMIZE=a binary; docs/image.md)
 	@hack/image

@@ -119,9 +119,9 @@ class Operator:
         """
         parts, settings = self._parts, self._settings
         _log.info("starting", version=__version__, cluster=settings.cluster_id, workers=settings.workers)
-        async with parts.probes.served(settings.health_port):
+        async with parts.senses.health.keeping_time(), parts.probes.served(settings.health_port):
             try:
-                if await _first(stop, self.leadership.take(), parts.senses.health.run()):
+                if await _first(stop, self.leadership.take()):
                     await _first(stop, *self._work(stop), ends=False)
             finally:
                 await self.leadership.release()
@@ -131,7 +131,6 @@ class Operator:
         parts, settings = self._parts, self._settings
         return [
             self.leadership.keep(),
-            parts.senses.health.run(),
             parts.reflector.run(),
             parts.listing.run(settings.resync_seconds, parts.random),
             parts.catalog_watch.run(settings.catalog_poll_seconds, parts.random),

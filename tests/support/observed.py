@@ -39,7 +39,7 @@ class Series:
         """The value of each series, by the values of these labels."""
         return {tuple(s.labels[label] for label in labels): s.value for s in self._named(name)}
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         """The sum of the series with these labels; a name that is not served is an error."""
         found = self._named(name)
         assert found or name in self.labels(), f"{name} is not served"

@@ -6,7 +6,8 @@ Neither asks anybody: an outage of PostgreSQL, Git or the API server is nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -60,9 +61,17 @@ class Health:
         self._last_lag = 0.0
         self._away_at = float("-inf")
 
-    async def run(self) -> None:
-        """Keeps time, for ever."""
+    @asynccontextmanager
+    async def keeping_time(self) -> AsyncIterator[None]:
+        """Ticks until the block ends."""
         self._ticked_at = self._clock()
+        ticking = asyncio.create_task(self._tick_for_ever(), name="health")
+        try:
+            yield
+        finally:
+            ticking.cancel()
+
+    async def _tick_for_ever(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
             self.tick()

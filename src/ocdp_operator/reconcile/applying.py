@@ -47,7 +47,8 @@ async def apply_all(
             continue
         action = "configured" if observed.uid == entry.uid else "created"
         run.progress.counted(Tally.APPLIED_OBJECTS, action)
-        run.progress.wrote(before=known.resource_version if known else "", after=observed.resource_version)
+        before = known.resource_version if known else ""
+        run.progress.wrote(str(manifest.ref), before=before, after=observed.resource_version)
         changes.append(f"{manifest.ref} {action}")
         _remember(run, entry, manifest, observed)
     if refused:

@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
+import structlog
+
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled
 from ocdp_operator.model.telemetry import Result, Step, Tally
 from ocdp_operator.reconcile.ports import Telemetry
+
+_log = structlog.get_logger(__name__)
 
 
 class Silent:
@@ -89,8 +93,9 @@ class Progress:
         if amount:
             self.telemetry.counted(tally, label, amount)
 
-    def wrote(self, *, before: str, after: str) -> None:
+    def wrote(self, what: str, *, before: str, after: str) -> None:
         """An object was written; its versions before, as far as it was known, and after."""
         self.changed = True
         if before == after:
             self.telemetry.counted(Tally.NOOP_WRITES)
+            _log.info("a write changed nothing", what=what, step=self.step)

@@ -114,7 +114,10 @@ class Run:
 
     def _moved(self, claim: WorkloadClaim) -> None:
         if claim is not self.claim:
-            self.progress.wrote(before=self.claim.resource_version, after=claim.resource_version)
+            # The write that lets a deleted claim go ends it, and its answer carries the last version that there was.
+            ended = claim.deleting and not claim.finalizers
+            after = "" if ended else claim.resource_version
+            self.progress.wrote(f"the claim {claim.key}", before=self.claim.resource_version, after=after)
         self.claim = claim
         self.store.put(claim)
 

@@ -58,8 +58,12 @@ class Tenant:
 
     async def forge_status(self, claim: str, **status: Any) -> None:
         """Writes parts of a claim's status, which only a tenant with status rights can."""
-        patch = json.dumps({"status": status})
-        await self.kubectl("patch", "wc", claim, "--subresource=status", "--type=merge", "-p", patch)
+        await self.patch(claim, {"status": status}, "--subresource=status")
+
+    async def patch(self, claim: str, patch: dict[str, Any], *flags: str) -> None:
+        """Merge-patches a claim, with as much as the API server takes."""
+        file = "--patch-file=/dev/stdin"
+        await self.kubectl("patch", "wc", claim, "--type=merge", *flags, file, stdin=json.dumps(patch))
 
 
 @pytest.fixture(params=["edit", "edit+status"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ocdp_operator.errors import Reason, Stage, Waiting
+from ocdp_operator.errors import Conflict, Reason, Stage, Waiting
 from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.events import ClaimEvent
@@ -101,8 +101,19 @@ class Run:
         await self.write_status(in_progress(self.claim, self.facts, self.now()))
 
     async def write_status(self, status: ClaimStatus) -> None:
-        """Writes the status, unless it is as it was."""
-        self._moved(await self.ports.cluster.patch_claim_status(self.claim, status))
+        """Writes the status, unless it is as it was.
+
+        A conflict over nothing but the version, such as somebody's label, does not cost what was found out: it is written on
+        top. Any other change must be judged first: Conflict.
+        """
+        cluster = self.ports.cluster
+        try:
+            self._moved(await cluster.patch_claim_status(self.claim, status))
+        except Conflict:
+            fresh = await cluster.get_claim(self.claim.key)
+            if fresh is None or replace(fresh, resource_version=self.claim.resource_version) != self.claim:
+                raise
+            self._moved(await cluster.patch_claim_status(fresh, status))
 
     async def write_metadata(
         self, finalizers: tuple[str, ...], annotations: Mapping[str, str | None]

@@ -175,7 +175,7 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
     if unchangeable and not request.is_ours:
         where = _listed(list(dict.fromkeys(unchangeable)))
         return Stalled(Reason.IMMUTABLE_FIELD_CONFLICT, f"{request}: {where} cannot be changed.")
-    if request.is_ours and fields == ["metadata.annotations"]:
+    if request.is_ours and "metadata.annotations" in fields:
         return Stalled(
             Reason.INVALID_CLAIM,
             f"{request}: its annotations leave no room for the operator's own.",

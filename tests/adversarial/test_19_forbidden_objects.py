@@ -268,7 +268,7 @@ async def test_19_admission_leaves_the_users_intent_alone(team: Team, account: K
     await team.claim("ide")
     await team.ready("ide")
     path = f"/apis/ocdp.io/v1alpha1/namespaces/{team.namespace}/workloadclaims/ide"
-    patch = orjson.dumps({"spec": {"running": False}})
+    patch = orjson.dumps({"spec": {"templateRevision": 2}})
 
     answer = await account.send("PATCH", path, patch, content_type="application/merge-patch+json")
 

@@ -197,7 +197,7 @@ def forbidden_template(names: Iterable[str]) -> dict[str, Any]:
             {"from": "values.password", "secret": {"key": "PASSWORD"}},
         ],
         "components": list(components.values()),
-        "examples": [],
+        "examples": [{}],
     }
 
 

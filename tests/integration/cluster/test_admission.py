@@ -55,7 +55,7 @@ async def world(world: RealWorld) -> RealWorld:
 async def as_operator(world: RealWorld, verb: str, *arguments: str, body: Raw | None = None) -> str:
     """What the operator's account does, with every right."""
     stdin = None if body is None else json.dumps(body)
-    return await world.kubectl(verb, *arguments, *AS_OPERATOR, stdin=stdin)
+    return await world.kubectl(*AS_OPERATOR, verb, *arguments, stdin=stdin)
 
 
 async def apply(world: RealWorld, body: Raw, *flags: str) -> str:
@@ -186,7 +186,7 @@ async def test_a_claims_metadata_and_status_may_be_written_and_its_spec_not(worl
     await as_operator(world, *patch, '{"metadata": {"finalizers": ["ocdp.io/cleanup"]}}')
     await as_operator(world, *patch, '{"status": {"observedGeneration": 1}}', "--subresource=status")
     with pytest.raises(LocalEnvironmentError, match="what a claim asks for is its user's"):
-        await as_operator(world, *patch, '{"spec": {"running": false}}')
+        await as_operator(world, *patch, '{"spec": {"templateRevision": 2}}')
     with pytest.raises(LocalEnvironmentError, match=r"never does this: DELETE ocdp.io/workloadclaims"):
         await as_operator(world, "delete", "wc", "ide", "--wait=false")
     await world.kubectl(*patch, '{"metadata": {"finalizers": []}}')

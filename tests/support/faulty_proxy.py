@@ -64,6 +64,13 @@ class FaultyProxy:
         path.write_text(yaml.safe_dump(document))
         return path
 
+    def in_place_of(self, kubeconfig: Path, path: Path) -> Path:
+        """The login of that kubeconfig, wherever its token is; it leads here."""
+        document = yaml.safe_load(kubeconfig.read_text())
+        document["clusters"][0]["cluster"] = {"server": self.server}
+        path.write_text(yaml.safe_dump(document))
+        return path
+
     def refuse(self, part: str, status: int, times: int = 1_000_000, **headers: str) -> None:
         """Answers requests whose path or query holds ``part`` with this status, so many times."""
         left = [times]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,7 @@ QUICK = {
 machines that run tests may be busy: it is the operator's own again at once when it is started anew."""
 
 TeamFactory = Callable[..., Awaitable[Team]]
+OperatorFactory = Callable[..., Awaitable[OperatorProcess]]
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +65,26 @@ async def operator(session_operator: OperatorProcess) -> AsyncIterator[OperatorP
     yield session_operator
     if not session_operator.running or session_operator.changed:
         await session_operator.restart()
+
+
+@pytest.fixture
+async def another_operator(platform: Platform, tmp_path: Path) -> AsyncIterator[OperatorFactory]:
+    """Makes further operators, each with an identity of its own; they end with the test."""
+    settings = await platform.operator_settings(**QUICK)
+    made: list[OperatorProcess] = []
+
+    async def make(identity: str, **changes: Any) -> OperatorProcess:
+        further = {**settings, "identity": identity, **changes}
+        operator = OperatorProcess(tmp_path / identity, further, platform.reader_dsn)
+        made.append(operator)
+        await operator.start()
+        return operator
+
+    yield make
+    for operator in made:
+        if operator.running:
+            operator.send(signal.SIGCONT)
+        await operator.stop()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -36,7 +37,7 @@ class OperatorProcess:
             # Whichever process was started last works: nobody waits for the Lease of one that was killed.
             "identity": "local",
             **settings,
-            "workDir": str(workdir / "work"),
+            "workDir": str(self.work),
             "healthPort": free_port(),
         }
         self._dsn = dsn
@@ -94,6 +95,27 @@ class OperatorProcess:
         """Stops and starts it, with changed settings if any."""
         await self.stop()
         await self.start(**changes)
+
+    async def ended(self) -> int:
+        """The exit code, once it has ended by itself or by somebody's signal."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    def send(self, sign: signal.Signals) -> None:
+        """Sends a signal to the process itself and to nothing that it started."""
+        assert self._process is not None
+        assert self._process.running
+        os.kill(self._process.pid, sign)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Its login."""
+        return Path(self._settings["kubeconfig"])
+
+    @property
+    def work(self) -> Path:
+        """Its work directory."""
+        return self._workdir / "work"
 
     @property
     def running(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Waiting
@@ -71,11 +72,11 @@ def _worst(refused: list[ReconcileError]) -> ReconcileError:
 async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
     cluster, observed = run.ports.cluster, None
     if entry.uid and await _is_recorded(run, entry):
-        try:
+        with suppress(Conflict):  # gone, or another object by now: as if none were recorded
             observed = await cluster.apply(run.namespace, manifest, uid=entry.uid)
-        except Conflict:
-            observed = None  # gone, or another object by now: as if none were recorded
     if observed is None:
+        if entry.uid:
+            await _still_asked_for(run)  # it may have gone because the claim did
         try:
             observed = await cluster.apply(run.namespace, manifest, uid="")
         except Conflict:
@@ -83,6 +84,14 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
     if observed.before_first_apply or observed.foreign_parts:
         observed = await cluster.disown(run.namespace, observed)
     return observed
+
+
+async def _still_asked_for(run: Run) -> None:
+    """Returns when the claim is as we know it. Raises Conflict when it was changed, deleted or made anew meanwhile."""
+    key = run.claim.key
+    live = await run.ports.cluster.get_claim(key)
+    if live is None or live.uid != run.claim.uid or live.deleting or live.generation != run.claim.generation:
+        raise Conflict(f"{key} changed, came or went since it was read.")
 
 
 async def _is_recorded(run: Run, entry: Entry) -> bool:

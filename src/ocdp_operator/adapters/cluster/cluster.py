@@ -196,7 +196,8 @@ class KubeCluster:
     ) -> WorkloadClaim:
         answer = await self._client.send(
             "PATCH",
-            f"{_claim_path(claim.key)}{subresource}{paths.MANAGED}",
+            # A record that lost a field would be worse than none: what cannot be recorded is not done.
+            f"{_claim_path(claim.key)}{subresource}{paths.STRICT}",
             orjson.dumps(patch),
             content_type=paths.MERGE_PATCH,
         )

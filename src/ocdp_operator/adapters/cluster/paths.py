@@ -18,6 +18,8 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 
 MANAGED: Final = f"?fieldManager={FIELD_MANAGER}"
+STRICT: Final = f"{MANAGED}&fieldValidation=Strict"
+"""Refused rather than stored without the fields that the kind's schema doesn't declare."""
 FORCED: Final = f"{MANAGED}&force=true"
 
 NAMESPACE: Final = Kind("", "v1", "Namespace", "namespaces", 0)

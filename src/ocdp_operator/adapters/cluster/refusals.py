@@ -27,6 +27,7 @@ _IMMUTABLE: Final = re.compile(
     r"immutable|may not change once set|can ?not be changed|updates to \w+ spec for fields other than|"
     r"can not be less than status\.capacity"
 )
+_OWN_RIGHTS: Final = "Restore the operator's ClusterRole, Role and bindings (config/rbac)."
 _NO_GROWTH: Final = "storageclass that provisions the pvc must support resize"
 _PORT_TAKEN: Final = "provided port is already allocated"
 _MALFORMED: Final = ("failed to create typed patch object", "failed to convert new object")
@@ -34,6 +35,7 @@ _MALFORMED: Final = ("failed to create typed patch object", "failed to convert n
 _SCHEMA_PATH: Final = re.compile(
     r"\): (\.[^:\s]+): (field not declared in schema|duplicate entries|expected \w+)?"
 )
+_UNDECLARED: Final = re.compile(r'unknown field "([\w.\[\]-]{1,100})"')
 _UID: Final = "metadata.uid"
 _MOST_FIELDS: Final = 5
 _LONGEST_DETAIL: Final = 300
@@ -61,8 +63,8 @@ class Request:
 
     @property
     def is_ours(self) -> bool:
-        """The claim itself: nothing in it comes from a template."""
-        return self.ref.kind == CLAIM.kind
+        """The claim itself, or the Lease: nothing in it comes from a template."""
+        return self.ref.kind in (CLAIM.kind, "Lease")
 
 
 def require(answer: Answer, request: Request) -> Mapping[str, Any]:
@@ -104,6 +106,9 @@ def _by_code(code: int, status: Mapping[str, Any], text: str, request: Request) 
         return _malformed(text, request)
     if code >= 500:
         return Waiting(Reason.CLUSTER_UNAVAILABLE, f"The API server failed with HTTP status {code}.")
+    undeclared = _UNDECLARED.search(text)
+    if undeclared:
+        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
     return _failed(f"{request}: the API server refuses it with HTTP status {code}.", request)
 
 
@@ -123,7 +128,9 @@ def _forbidden(status: Mapping[str, Any], text: str, request: Request) -> OcdpEr
     if rights:
         where = f" in namespace {request.namespace}" if request.namespace else ""
         return Waiting(
-            Reason.FORBIDDEN, f"{request}: the operator has no right to {rights[1]} {rights[2]}{where}."
+            Reason.FORBIDDEN,
+            f"{request}: the operator has no right to {rights[1]} {rights[2]}{where}.",
+            remedy=_OWN_RIGHTS if request.is_ours or not request.namespace else "",
         )
     if _NO_GROWTH in text:
         return Stalled(

@@ -173,7 +173,9 @@ class Workspaces:
             for name in self.names
         ]
         namespaces = [
-            workspace_objects(Placement(workspace_id=name, customer="acme", namespace=name), OperatorAccount())[0]
+            workspace_objects(
+                Placement(workspace_id=name, customer="acme", namespace=name), OperatorAccount()
+            )[0]
             for name in self.names
         ]
         await self.platform.ocdp("workspace", "apply", "-f", "-", stdin=yaml.safe_dump_all(entries))

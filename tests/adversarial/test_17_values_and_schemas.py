@@ -32,6 +32,11 @@ def of_size(size: int) -> dict[str, Any]:
     return values
 
 
+def deep(levels: int) -> str:
+    """Mappings in mappings, as JSON."""
+    return '{"a": ' * levels + "1" + "}" * levels
+
+
 def body(**schema: Any) -> dict[str, Any]:
     """A template of one schema that maps nothing."""
     return {"schema": {"type": "object", **schema}, "mappings": [], "components": []}
@@ -56,8 +61,10 @@ SIZES: dict[str, tuple[Case, str]] = {
     ),
     "50 levels": (Case(values=nested(49), body=FREE), "Ready"),
     "51 levels": (Case(values=nested(51), body=FREE), "ValuesTooLarge"),
-    "1,000 levels": (Case(values=nested(1000), body=FREE), "ValuesTooLarge"),
-    "2,000 levels": (Case(values=nested(2000), body=FREE), "ValuesTooLarge"),
+    "300 levels": (Case(values=deep(300), body=FREE), "ValuesTooLarge"),
+    "1,000 levels": (Case(values=deep(1000), body=FREE), "ValuesTooLarge"),
+    "9,000 levels": (Case(values=deep(9000), body=FREE), "ValuesTooLarge"),
+    "1,000 lists": (Case(values=f'{{"a": {"[" * 1000}{"]" * 1000}}}', body=FREE), "ValuesTooLarge"),
 }
 
 
@@ -106,7 +113,7 @@ BACKTRACKING = ["^(a+)+$", "^(a|aa)+$", "^(.*a){20}$", "^([a-z]+)*$", "(x+x+)+y"
 
 async def test_17_no_schema_holds_the_operator_or_makes_it_fetch(new_team, operator: OperatorProcess):
     team: Team = await new_team("schemas")
-    given = {"a": {"b": "x"}}
+    given = {"a": {"b": "x", "c": {"x": 1}}}
     async with listening(hang) as canary:
         schemas = remote(canary.origin) | RECURSIVE
         cases = {name: Case(values=given, body=each) for name, each in schemas.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ocdp_operator.dev.operator import OperatorProcess
 from tests.support.apps import app_files, claim, document, template
 from tests.support.world import Claim, Team, condition, eventually, is_ready
 
+_PLACE = "where the values stand"
 _TEMPLATE = "INSERT INTO ocdp.workload_templates (id) VALUES (%s)"
 _REVISION = """
 INSERT INTO ocdp.workload_template_revisions
@@ -32,7 +34,8 @@ class Case:
 
     files: Mapping[str, Any] | None = None
     """Committed for this case alone; None: what the case before it committed, or the application."""
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] | str = field(default_factory=dict)
+    """Or their JSON, where no library would write it."""
     source: Mapping[str, str] = field(default_factory=dict)
     """``repository_url``, ``ref``, ``path``, ``commit``, as a hand would write them into the row."""
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -55,18 +58,17 @@ class Crowd:
         sources = {case: await _source(team, each, good) for case, each in cases.items()}
         await write_rows(team, {names[case]: (sources[case], each.body) for case, each in cases.items()})
         claims = [
-            claim(
-                names[case],
-                team.namespace,
-                row_id(team, names[case]),
-                team.workspace,
-                values=dict(each.values),
+            json.dumps(
+                claim(name, team.namespace, row_id(team, name), team.workspace, values=_PLACE)
+            ).replace(
+                json.dumps(_PLACE),
+                values if isinstance(values := cases[case].values, str) else json.dumps(values),
             )
-            for case, each in cases.items()
+            for case, name in names.items()
         ]
-        claims.append(claim("good", team.namespace, team.template_id, team.workspace))
-        documents = {"apiVersion": "v1", "kind": "List", "items": claims}
-        await team.platform.kubectl("create", "-f", "-", stdin=json.dumps(documents))
+        claims.append(json.dumps(claim("good", team.namespace, team.template_id, team.workspace)))
+        documents = f'{{"apiVersion": "v1", "kind": "List", "items": [{", ".join(claims)}]}}'
+        await team.platform.kubectl("create", "-f", "-", stdin=documents)
         return cls(team, names)
 
     async def settled(self, *, seconds: float = 60.0) -> dict[str, Claim]:
@@ -90,9 +92,17 @@ class Crowd:
         return {case: found[name] for case, name in self.names.items()}
 
     async def claims(self) -> list[Claim]:
-        """Every claim of the namespace."""
-        items: list[Claim] = (await self.team.platform.get("wc", "-n", self.team.namespace))["items"]
-        return items
+        """Every claim of the namespace, without its spec: no library might read it."""
+        parts = ("{.metadata}", "{.status}")
+        template_ = "{range .items[*]}" + "{'\\n'}".join(parts) + "{'\\n'}{end}"
+        said = await self.team.platform.kubectl(
+            "get", "wc", "-n", self.team.namespace, "-o", f"jsonpath={template_}"
+        )
+        lines = [json.loads(line) if line else {} for line in said.split("\n")[:-1]]
+        return [
+            {"metadata": metadata, "status": status}
+            for metadata, status in zip(lines[::2], lines[1::2], strict=True)
+        ]
 
     async def refused(self) -> set[str]:
         """``Kind/name`` of every marked object that is not the good claim's: there should be none."""
@@ -101,10 +111,8 @@ class Crowd:
 
     async def everything_said(self, operator: OperatorProcess) -> str:
         """All that a person can read: claims with their status, Workloads, events, and the operator's log."""
-        shown = await self.team.platform.get("wc,wl,events", "-n", self.team.namespace)
-        for each in shown["items"]:
-            each.pop("spec", None) if each["kind"] == "WorkloadClaim" else None
-        return json.dumps(shown) + operator.log.read_text()
+        shown = await self.team.platform.get("wl,events", "-n", self.team.namespace)
+        return json.dumps([shown, await self.claims()]) + operator.log.read_text()
 
 
 def row_id(team: Team, name: str) -> str:
@@ -165,29 +173,22 @@ def with_base(**changes: Any) -> dict[str, Any]:
 
 
 def peak_memory(pid: int) -> int:
-    """Bytes that a process, or one of its children of this moment, has held at most."""
+    """Bytes that a process has held at most, or any of those below it that live at this moment."""
     found = 0
-    for process in (pid, *children(pid)):
-        try:
+    for process in (pid, *_below(pid)):
+        with suppress(OSError):
             status = Path(f"/proc/{process}/status").read_text()
-        except OSError:
-            continue
-        held = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-        found = max(found, *(int(each) * 1024 for each in held), 0)
+            held = [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")]
+            found = max(found, *held, 0)
     return found
 
 
-def children(pid: int) -> set[int]:
-    """Every process below this one."""
+def _below(pid: int) -> set[int]:
     found: set[int] = set()
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            below = {int(each) for each in path.read_text().split()}
-        except OSError:
-            continue
-        found |= below
-        for each in below:
-            found |= children(each)
+    with suppress(OSError):
+        for path in list(Path(f"/proc/{pid}/task").glob("*/children")):
+            for child in path.read_text().split():
+                found |= {int(child), *_below(int(child))}
     return found
 
 

@@ -113,14 +113,17 @@ async def test_the_deployment_gets_its_pod(installed: Cluster, applied: Objects)
     assert pod["spec"]["enableServiceLinks"] is False
 
 
+def test_the_operator_and_the_second_fence_allow_the_same_domains(rendered: Objects) -> None:
+    settings = one(rendered, "ConfigMap", "ocdp-operator-settings")["data"]["settings.yaml"]
+    fence = one(rendered, "ConfigMap", "ocdp-operator-admission")["data"]["ingressDomains"]
+
+    assert yaml.safe_load(settings)["allowedIngressDomains"] == [each for each in fence.split(",") if each]
+
+
 def test_our_own_policy_agrees(rendered: Objects) -> None:
-    pod = copy.deepcopy(pod_of(one(rendered, "Deployment")))
-    # What a workload of a claim may not have, and the operator needs: its account with a token, and a priority.
-    pod["spec"]["automountServiceAccountToken"] = False
-    pod["spec"].pop("priorityClassName", None)
     found = Violations("Deployment ocdp-operator")
 
-    check_pod(Place(pod, found))
+    check_pod(Place(pod_of(one(rendered, "Deployment")), found))
 
     assert list(found) == []
 

@@ -51,9 +51,11 @@ async def apply_claim(run: Run) -> None:
             run.found(applied=True, applied_message=_applied_message(run.facts.inventory, workload))
         with run.progress.of(Step.PRUNE):
             await _prune(run, applied=True)
-    except ReconcileError:
-        with run.progress.of(Step.PRUNE):
-            await _prune(run, applied=False)
+    except Exception as error:
+        run.progress.stop()
+        if isinstance(error, ReconcileError):
+            with run.progress.of(Step.PRUNE):
+                await _prune(run, applied=False)
         raise
     finally:
         with run.progress.of(Step.HEALTH):
@@ -128,20 +130,20 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     with progress.of(Step.BUILD):
         rendering = await run.ports.renderer.render(artifact, build_overlay(workload, artifact.files))
         policy.check(rendering, workload, run.rules.limits)
-    credentials = await provide_credentials(run, workload)
-    desired = stamp(
-        rendering,
-        workload,
-        claim_uid=run.claim.uid,
-        secret_data=credentials.data,
-        credentials_version=credentials.version,
-        content_named=generated_config_maps(artifact.files),
-    )
-    digest = input_digest(workload, credentials_version=credentials.version, render_version=RENDER_VERSION)
-    desired = _with_workload(
-        desired, workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
-    )
     with progress.of(Step.APPLY):
+        credentials = await provide_credentials(run, workload)
+        desired = stamp(
+            rendering,
+            workload,
+            claim_uid=run.claim.uid,
+            secret_data=credentials.data,
+            credentials_version=credentials.version,
+            content_named=generated_config_maps(artifact.files),
+        )
+        version = credentials.version
+        digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
+        projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
+        desired = _with_workload(desired, projection)
         await _record(run, desired, credentials.version)
         changes = await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
     progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))

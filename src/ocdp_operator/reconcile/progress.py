@@ -44,7 +44,7 @@ class Progress:
     code: Reason | None = None
     fault: Exception | None = None
     """Our own, if that is what ended it."""
-    _failed: bool = False
+    _stopped: bool = False
     _started: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,16 +58,17 @@ class Progress:
     @contextmanager
     def of(self, step: Step) -> Iterator[None]:
         """Measures a step, whether or not it succeeds."""
-        if not self._failed:
+        if not self._stopped:
             self.step = step
         started = self.clock()
         try:
             yield
-        except Exception:
-            self._failed = True
-            raise
         finally:
             self.telemetry.observed(step, self.clock() - started)
+
+    def stop(self) -> None:
+        """It gets no further: the steps that follow tidy up."""
+        self._stopped = True
 
     def failed(self, error: Exception) -> None:
         """It ended by this error."""

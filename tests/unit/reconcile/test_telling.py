@@ -137,6 +137,24 @@ async def test_a_conflict_on_the_claim_is_told_without_a_code(world: World):
     assert heard.results == [Result.CONFLICT]
 
 
+@pytest.mark.parametrize(
+    ("call", "stage"),
+    [("get_secret", "apply"), ("namespace", "resolve")],
+    ids=["the credentials", "the namespace"],
+)
+async def test_a_failure_between_the_measured_steps_is_told_where_it_belongs(
+    monkeypatch: pytest.MonkeyPatch, call: str, stage: str
+):
+    async def refuse(*_: object) -> None:
+        raise Waiting(Reason.FORBIDDEN, "No.")
+
+    world = World(app())
+    world.ask_for()
+    monkeypatch.setattr(world.cluster, call, refuse)
+    _, (line,) = await look(world)
+    assert (line["stage"], line["code"]) == (stage, "Forbidden")
+
+
 async def test_an_outage_is_told_as_the_stage_that_met_it(world: World):
     world.away = True
     heard, (line,) = await look(world)

@@ -21,6 +21,7 @@ from tests.support.world import Team, eventually
 
 FRESH = {"leaseSeconds": 0, "resyncSeconds": 1, "logLevel": "debug"}
 """No Lease: a mistake, under which all must be right all the same."""
+_MOST_ROUNDS = 5
 NEVER = 100_000
 """Seconds of a Lease that is not over before this test is."""
 
@@ -49,11 +50,14 @@ async def look_again(team: Team, name: str, *operators: OperatorProcess, times: 
 
 
 async def at_rest(team: Team, name: str, audit: Audit, *operators: OperatorProcess) -> None:
-    """They agree: looking again and again changes nothing."""
-    await look_again(team, name, *operators, times=2)  # what became ready last was told
-    audit.begin()
-    await look_again(team, name, *operators)
-    assert audit.changes(team.namespace) == []
+    """They agree: looking again and again changes nothing. What was on its way may come to its end first."""
+    for _ in range(_MOST_ROUNDS):
+        audit.begin()
+        await look_again(team, name, *operators)
+        changes = audit.changes(team.namespace)
+        if not changes:
+            return
+    raise AssertionError(f"they never come to rest; in the last round: {', '.join(map(str, changes))}")
 
 
 async def holder(platform: Platform) -> str:
@@ -236,7 +240,11 @@ async def test_28_the_second_stands_by_and_is_ready_at_once_when_the_first_is_st
     assert await telling.healthy()
     assert not await telling.ready()
     assert (await telling.checks("/readyz"))["lease"] == {"ok": False}
-    assert "holds the Lease" in second.log.read_text()
+
+    async def says_who() -> bool:
+        return "local holds the Lease" in await asyncio.to_thread(second.log.read_text)
+
+    await eventually(says_who, "it says whom it waits for")
     await operator.stop()
     await until_holder(platform, "second")
     await eventually(telling.ready, "the second is ready")

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from ocdp_operator.errors import Reason, Stalled
-from ocdp_operator.model.claim import WorkloadClaim
+from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.names import ADOPT, FINALIZER
 from tests.support import builders
@@ -343,3 +343,18 @@ async def test_a_fault_of_our_own_is_said_and_tried_again(world: World):
     world.render = working  # type: ignore[method-assign]
     await world.settle()
     assert reason(await world.claim(), "Ready")[0] is Truth.TRUE
+
+
+async def test_what_another_process_released_meanwhile_is_not_made_again(world: World):
+    world.cluster.remove(builders.NAMESPACE, builders.ref("Service", "ide-web"))
+    record = world.cluster.patch_claim_status
+
+    async def overtaken(claim: WorkloadClaim, status: ClaimStatus) -> WorkloadClaim:
+        recorded = await record(claim, status)
+        world.cluster.claims.clear()
+        world.cluster.objects.clear()
+        return recorded
+
+    world.cluster.patch_claim_status = overtaken  # type: ignore[method-assign]
+    await world.reconcile()
+    assert world.live() == set()

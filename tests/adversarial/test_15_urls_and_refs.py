@@ -80,6 +80,7 @@ async def publishing(team: Team, *documents: dict) -> str:
 
 
 REFS = ["--upload-pack=touch marker", "-x", "a b", "a\nb", "a\tb", ""]
+NO_REFS = ["x..y", "*", "a:b", "@{-1}"]
 ODD_REFS = ["x..y", "*", "$HOME", "refs/heads/../x", "a:b", "ext::sh", "v1^{commit}", "@{-1}", "a\\b"]
 
 
@@ -117,13 +118,18 @@ async def test_15_a_ref_that_git_would_read_otherwise_is_no_ref(team: Team):
     answers = await asyncio.gather(
         *(
             publishing(team, template("x", team.repository_url, source=source(team.repository_url, ref)))
-            for ref in ODD_REFS[:4]
+            for ref in NO_REFS
         )
     )
-    for ref, answer in zip(ODD_REFS, answers, strict=False):
+    for ref, answer in zip(NO_REFS, answers, strict=True):
         assert f"Template x, ref {ref}: " in answer
         assert "can be no branch, tag or commit" in answer
     assert team.platform.git.requests == before
+
+
+async def test_15_a_variable_as_a_ref_is_asked_for_as_it_stands(team: Team):
+    document = template("x", team.repository_url, source=source(team.repository_url, "$HOME"))
+    assert "has no branch or tag '$HOME'" in await publishing(team, document)
 
 
 async def test_15_the_catalog_takes_no_such_row_and_the_operator_asks_none(

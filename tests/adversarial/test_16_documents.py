@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -69,9 +70,6 @@ async def test_16_manifests_that_only_kustomize_reads_cost_only_kustomize(
     new_team, operator: OperatorProcess
 ):
     team: Team = await new_team("manifests")
-    python = (
-        b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: !!python/object/apply:os.system [id]\n"
-    )
     data = {
         "a bomb": BOMB.encode(),
         "brackets": b"[" * (MIB - 1),
@@ -80,7 +78,6 @@ async def test_16_manifests_that_only_kustomize_reads_cost_only_kustomize(
         "UTF-16": "apiVersion: v1".encode("utf-16"),
         "Latin-1": "kind: é".encode("latin-1"),
         "NUL": b"kind: \0",
-        "a Python object": python,
         "two keys": b"apiVersion: v1\nkind: ConfigMap\nkind: Secret\nmetadata: {name: x}\n",
         "no object": b"- 1\n",
     }
@@ -92,8 +89,24 @@ async def test_16_manifests_that_only_kustomize_reads_cost_only_kustomize(
     assert str(operator.log.parent) not in str(messages(found))
 
 
+async def test_16_a_tag_that_names_a_program_starts_none(new_team, operator: OperatorProcess, tmp_path: Path):
+    team: Team = await new_team("tags")
+    marker = tmp_path / "marker"
+    python = f"""\
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: x}}
+data: !!python/object/apply:os.system ["touch {marker}"]
+"""
+    crowd = await Crowd.of(team, {"a Python object": Case(app_files() | {MANIFEST: python.encode()})})
+    # kustomize takes the tag for nothing, and the API server knows no ConfigMap whose data is a list.
+    assert codes(await crowd.settled()) == {"a Python object": "ApplyFailed"}
+    assert not marker.exists()
+    assert await operator.healthy()
+
+
 SCALARS = """\
-no: no
+no_: no
 yes_: yes
 on_: 'on'
 y: y
@@ -115,7 +128,7 @@ equals: =
 emoji: "\\U0001F600"
 """
 MEANT = {
-    "no": False, "yes_": True, "on_": "on", "y": "y", "exponent": 1000.0, "octal": 7, "old_octal": 8,
+    "no_": False, "yes_": True, "on_": "on", "y": "y", "exponent": 1000.0, "octal": 7, "old_octal": 8,
     "hexadecimal": 31, "date": "2020-01-01", "time": "2001-12-14t21:59:43.10-05:00", "sixties": "22:22",
     "version": 1.1, "quoted_version": "1.10", "tilde": None, "nothing": None, "large": 2**64 - 1,
     "text_true": "true", "underscores": 1000, "equals": "=", "emoji": "\U0001f600",
@@ -147,7 +160,8 @@ async def test_16_types_are_kept_from_the_claim_and_from_the_base_to_the_live_ob
     }
     crowd = await Crowd.of(team, cases)
     found = await crowd.settled()
-    assert all(is_ready(each) for each in found.values())
+    unready = {case: each for case, each in found.items() if not is_ready(each)}
+    assert messages(unready) == {}
     for name in crowd.names.values():
         (data,) = (
             item["data"]["settings.yaml"]

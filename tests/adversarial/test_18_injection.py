@@ -87,7 +87,7 @@ def _of(objects: dict[str, Any], claim: str) -> dict[str, Any]:
     found = {}
     for key, item in objects.items():
         kind, name = key.split("/")
-        if not name.startswith(claim) or kind == "ReplicaSet":
+        if not name.startswith(claim) or kind in {"ReplicaSet", "Workload"}:
             continue
         own = name.removeprefix(f"{claim}-")
         found[f"{kind}/{own.rpartition('-')[0] if kind == 'ConfigMap' else own}"] = item
@@ -117,7 +117,6 @@ REFUSED = {
         {"name": "h", "hostPath": {"path": "/"}},
     ),
     "a finalizer": (patching("Deployment", "web", "/metadata/finalizers"), ["x/y"]),
-    "another namespace": (patching("Deployment", "web", "/metadata/namespace"), "kube-system"),
     "another kind": (patching("Deployment", "web", "/kind", op="replace"), "ClusterRole"),
 }
 
@@ -135,12 +134,23 @@ async def test_18_a_value_that_fits_no_field_is_refused_and_brings_no_object(
     found = await crowd.settled()
     assert {name: code for name, code in codes(found).items() if code == "Ready"} == {}
     shown = {"Deployment/web", "Service/web", "ServiceAccount/web", "PersistentVolumeClaim/data"}
-    shown |= {"ConfigMap/web-config", "Workload", "Secret/credentials"}
+    shown |= {"ConfigMap/web-config", "Secret/credentials"}
     objects = await team.objects()
     for claim in crowd.names.values():
-        own = {key for key in _of(objects, claim) if key.partition("/")[0] != "Workload"}
-        assert own <= shown, claim
+        assert _of(objects, claim).keys() <= shown, claim
     assert await operator.healthy()
+
+
+async def test_18_a_namespace_among_the_values_moves_nothing(new_team, operator: OperatorProcess):
+    team: Team = await new_team("moved")
+    schema = {"type": "object", "properties": {"it": {}}}
+    mapping = patching("Deployment", "web", "/metadata/namespace")
+    body = {"schema": schema, "mappings": [mapping], "components": []}
+    crowd = await Crowd.of(team, {"elsewhere": Case(values={"it": "kube-system"}, body=body)})
+    assert codes(await crowd.settled()) == {"elsewhere": "Ready"}
+    assert "Deployment/c0-web" in await team.objects()
+    there = await team.platform.get("deployments", "-n", "kube-system")
+    assert there["items"] == []
 
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

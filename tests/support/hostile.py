@@ -92,17 +92,21 @@ class Crowd:
         return {case: found[name] for case, name in self.names.items()}
 
     async def claims(self) -> list[Claim]:
-        """Every claim of the namespace, without its spec: no library might read it."""
-        parts = ("{.metadata}", "{.status}")
+        """Every claim of the namespace, without spec and managedFields: no library might read them."""
+        plain = ("name", "uid", "generation", "resourceVersion")
+        parts = (*(f"{{.metadata.{part}}}" for part in plain), "{.status}")
         template_ = "{range .items[*]}" + "{'\\n'}".join(parts) + "{'\\n'}{end}"
         said = await self.team.platform.kubectl(
             "get", "wc", "-n", self.team.namespace, "-o", f"jsonpath={template_}"
         )
-        lines = [json.loads(line) if line else {} for line in said.split("\n")[:-1]]
-        return [
-            {"metadata": metadata, "status": status}
-            for metadata, status in zip(lines[::2], lines[1::2], strict=True)
-        ]
+        lines = said.split("\n")[:-1]
+        found = []
+        for name, uid, generation, version, status in zip(
+            *(lines[n :: len(parts)] for n in range(len(parts))), strict=True
+        ):
+            metadata = {"name": name, "uid": uid, "generation": int(generation), "resourceVersion": version}
+            found.append({"metadata": metadata, "status": json.loads(status or "{}")})
+        return found
 
     async def refused(self) -> set[str]:
         """``Kind/name`` of every marked object that is not the good claim's: there should be none."""

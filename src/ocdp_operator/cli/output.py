@@ -120,7 +120,9 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold", no_wrap=not sys.stdout.isatty())
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False, emoji=False).print(
+        table
+    )
 
 
 def state(*, disabled: bool) -> str:
@@ -130,7 +132,7 @@ def state(*, disabled: bool) -> str:
 
 def tell(error: OcdpError) -> int:
     """Prints the error on standard error, with its remedy, and returns the exit code that belongs to it."""
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print("error:", str(error) or type(error).__name__, style="red" if console.is_terminal else None)
     if remedy := getattr(error, "remedy", ""):
         console.print("what to do:", remedy)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import os
 import re
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -141,6 +143,7 @@ class GitServer:
             stderr=asyncio.subprocess.DEVNULL,
             env=_cgi_environment(request, self.root),
             limit=_HEADER_LIMIT,
+            start_new_session=True,
         )
         feeding = asyncio.create_task(_feed(request, child))
         try:
@@ -151,9 +154,7 @@ class GitServer:
             feeding.cancel()
             with suppress(asyncio.CancelledError):
                 await feeding
-            if child.returncode is None:  # the client went away
-                child.kill()
-                await child.wait()
+            await _end(child)
 
 
 def _cgi_environment(request: web.Request, root: Path) -> Mapping[str, str]:
@@ -174,6 +175,16 @@ def _cgi_environment(request: web.Request, root: Path) -> Mapping[str, str]:
         "CONTENT_LENGTH": headers.get("Content-Length", ""),
     }
     return git_environment() | {name: value for name, value in variables.items() if value}
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Ends the backend with the programs that it started, which hold its pipe: the client may have gone away."""
+    assert child.stdout is not None
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    while await child.stdout.read(_CHUNK):
+        pass
+    await child.wait()
 
 
 async def _feed(request: web.Request, child: asyncio.subprocess.Process) -> None:

@@ -52,6 +52,8 @@ def stamp(
 ) -> Desired:
     """The manifests as they are sent; the rendering is left as it is.
 
+    The credentials Secret is sent where it holds a key or a pod refers to it: an empty one that nobody reads is no object.
+
     Args:
         rendering: what kustomize gave back, which ``policy.check`` let through.
         workload: whose it is.
@@ -61,12 +63,17 @@ def stamp(
         content_named: names of generated ConfigMaps as the base calls them, without prefix and hash.
     """
     stamped = []
+    has_secret = bool(workload.secret_keys) or any(
+        _uses_credentials(m, workload) for m in rendering.manifests
+    )
     for manifest in sorted(rendering.manifests, key=lambda m: object_order(m.ref)):
         body = _with_identity(manifest.body, manifest.ref, workload, claim_uid)
         if _is_credentials(manifest.ref, workload):
+            if not has_secret:
+                continue
             body = _with_credentials(body, secret_data, credentials_version)
         if manifest.ref.kind in _WITH_PODS:
-            body = _with_pod_stamps(body, manifest.ref, workload, credentials_version)
+            body = _with_pod_stamps(body, manifest, workload, credentials_version)
         if manifest.ref.kind == STATEFUL_SET.kind:
             body = _with_retention(body, workload.deletion_policy)
         stamped.append(replace(manifest, body=body))
@@ -91,6 +98,13 @@ def _generated_names(claim: str, content_named: frozenset[str]) -> re.Pattern[st
 
 def _is_credentials(ref: ObjectRef, workload: ResolvedWorkload) -> bool:
     return ref == ObjectRef(SECRET.group, SECRET.kind, credentials_name(workload.claim_name))
+
+
+def _uses_credentials(manifest: Manifest, workload: ResolvedWorkload) -> bool:
+    if manifest.ref.kind not in _WITH_PODS:
+        return False
+    pod = ((manifest.body.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return credentials_name(workload.claim_name) in secret_names(pod)
 
 
 def _edited(
@@ -126,14 +140,13 @@ def _with_identity(
 
 
 def _with_pod_stamps(
-    body: Mapping[str, Any], ref: ObjectRef, workload: ResolvedWorkload, credentials_version: int
+    body: Mapping[str, Any], manifest: Manifest, workload: ResolvedWorkload, credentials_version: int
 ) -> dict[str, Any]:
     """The claim's name, by which pods are found, and the credentials' version, by which they roll."""
     name = {CLAIM_NAME: workload.claim_name}
     stamped = _edited(body, ("spec", "template", "metadata", "labels"), lambda old: {**old, **name})
-    uses = secret_names(stamped["spec"]["template"].get("spec") or {})
     # A Job's template cannot change, and a Job that has run has no use for a newer value.
-    if ref.kind == JOB.kind or credentials_name(workload.claim_name) not in uses:
+    if manifest.ref.kind == JOB.kind or not _uses_credentials(manifest, workload):
         return stamped
     version = {CREDENTIALS_VERSION: str(credentials_version)}
     return _edited(stamped, ("spec", "template", "metadata", "annotations"), lambda old: {**old, **version})

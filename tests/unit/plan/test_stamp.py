@@ -27,7 +27,7 @@ FROM_SECRET = {"valueFrom": {"secretKeyRef": {"name": "ide-credentials", "key": 
 def stamped(*manifests: Manifest, workload=None, data=None, version=1, content_named=()) -> Desired:
     return stamp(
         Rendering(manifests),
-        workload or resolved(),
+        workload or resolved(secret_keys=dict.fromkeys(data or {}, 24)),
         claim_uid=UID,
         secret_data=data or {},
         credentials_version=version,
@@ -79,6 +79,17 @@ def test_volume_claim_templates_are_left_alone():
 
 def test_the_credentials_secret_is_filled():
     assert body(SECRET, data={"K": "dmFsdWU="})["data"] == {"K": "dmFsdWU="}
+
+
+def test_an_empty_credentials_secret_that_no_pod_reads_is_not_sent():
+    assert stamped(SECRET, manifest("Deployment", "ide-web")).manifests[0].ref.kind == "Deployment"
+    assert len(stamped(SECRET).manifests) == 0
+
+
+def test_an_empty_credentials_secret_that_a_pod_reads_is_sent():
+    reads = uses(containers=[{"name": "a", "envFrom": [{"secretRef": {"name": "ide-credentials"}}]}])
+
+    assert {m.ref.kind for m in stamped(SECRET, reads).manifests} == {"Secret", "Deployment"}
 
 
 def test_no_secret_value_reaches_the_inventory():
@@ -165,7 +176,7 @@ def test_objects_are_applied_by_wave_then_kind_then_name():
         ("NetworkPolicy", "ide-a"), ("ServiceAccount", "ide-a"),
     ]  # fmt: skip
 
-    desired = stamped(*(manifest(kind, name) for kind, name in kinds))
+    desired = stamped(*(manifest(kind, name) for kind, name in kinds), data={"K": "dg=="})
 
     assert [str(m.ref) for m in desired.manifests] == [
         "ServiceAccount/ide-a", "NetworkPolicy/ide-a", "ConfigMap/ide-a", "Secret/ide-credentials",

@@ -96,9 +96,10 @@ class PostgresCatalog:
             # Short: a question after that makes a new attempt at once, where one long backoff would sleep through
             # the server's return.
             reconnect_timeout=seconds,
-            check=AsyncConnectionPool.check_connection,
             name="catalog",
         )
+        # Each connection may have been ended by the server since its last question, and one more be made meanwhile.
+        self._most_tries = max_connections + 1
         self._running: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -152,12 +153,17 @@ class PostgresCatalog:
         return row
 
     async def _fetch(self, query: LiteralString, parameters: dict[str, Any]) -> Any:
-        async with (
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=namedtuple_row) as cursor,
-        ):
-            await cursor.execute(query, parameters)
-            return await cursor.fetchone()
+        """The one row. A connection that turns out to be dead costs another try, not each question a check of its own."""
+        for tries_left in reversed(range(self._most_tries)):
+            async with self._pool.connection() as connection:
+                try:
+                    async with connection.cursor(row_factory=namedtuple_row) as cursor:
+                        await cursor.execute(query, parameters)
+                        return await cursor.fetchone()
+                except psycopg.OperationalError:
+                    if not (connection.closed and tries_left):
+                        raise
+        raise AssertionError("the last try returns or raises")
 
     async def _within(self, query: Coroutine[Any, Any, Any]) -> Any:
         """Like ``asyncio.timeout``, but leaves on time: psycopg takes up to 10 s more to cancel on a dead connection."""

@@ -17,6 +17,7 @@ from yarl import URL
 
 from ocdp_operator import __version__
 from ocdp_operator.adapters.cluster.connection import Login
+from ocdp_operator.adapters.cluster.depth import parse
 from ocdp_operator.adapters.cluster.paths import JSON, resource_of, verb_of
 from ocdp_operator.errors import Reason, SettingsError, Waiting
 from ocdp_operator.model.names import FIELD_MANAGER
@@ -58,7 +59,7 @@ class Answer:
     def json(self) -> Mapping[str, Any]:
         """The body; empty when it is not a JSON object."""
         try:
-            parsed = orjson.loads(self.content)
+            parsed = parse(self.content)
         except orjson.JSONDecodeError:
             return {}
         return parsed if isinstance(parsed, dict) else {}

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import aiohttp
 from yarl import URL
 
+from ocdp_operator.adapters.cluster.depth import parse, readable
 from ocdp_operator.adapters.cluster.pulse import Pulse
 
 _REFUSED: Final = 400
@@ -49,6 +50,10 @@ def listening_session(
                 self.content = cast("aiohttp.StreamReader", _Stream(self.content, pulse))
             return self
 
+        async def json(self, **_: Any) -> Any:
+            """What the answer says, however deep it is nested."""
+            return parse(await self.read())
+
     trace = aiohttp.TraceConfig()
     trace.on_request_exception.append(failed)
     trace.on_request_end.append(ended)
@@ -69,10 +74,15 @@ class _Stream:
         self._pulse = pulse
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        """Like the content's."""
+        """Like the content's, in whole lines, each of which a parser can follow."""
+        pending = b""
         async for chunk in self._content.iter_chunked(size):
             self._pulse.heard()
-            yield chunk
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                yield readable(line) + b"\n"
+        if pending:
+            yield readable(pending)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)

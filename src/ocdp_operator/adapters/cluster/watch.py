@@ -9,11 +9,11 @@ from random import Random
 from time import monotonic
 from typing import Any, Final
 
-import orjson
 import structlog
 
 from ocdp_operator.adapters.cluster import paths
 from ocdp_operator.adapters.cluster.client import Answer, KubeClient
+from ocdp_operator.adapters.cluster.depth import parse
 from ocdp_operator.adapters.cluster.pages import list_pages
 from ocdp_operator.adapters.cluster.pulse import Pulse
 from ocdp_operator.adapters.cluster.refusals import Request, refuse
@@ -155,7 +155,7 @@ class KindWatch:
 
     async def _take_in(self, lines: AsyncIterator[bytes]) -> None:
         async for line in lines:
-            event = orjson.loads(line)
+            event = parse(line)
             self.pulse.heard()
             raw = event["object"]
             if event["type"] == "ERROR":

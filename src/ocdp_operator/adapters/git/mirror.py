@@ -59,7 +59,9 @@ class Mirror:
             pack_limit=self._limits.pack_bytes,
         )
         if not ended.succeeded:
-            if not is_recognised(ended, remote.url):
+            if is_recognised(ended, remote.url):
+                self.sweep()  # what arrived before the end serves nobody, and may be as large as the limit
+            else:
                 self.discard()
             raise failure(ended, remote.url, shown(remote.url))
         if not self.has(commit):

@@ -200,6 +200,13 @@ def sound_deployment() -> Raw:
     return deployment("ide-web", automountServiceAccountToken=False)
 
 
+def token() -> Raw:
+    """A Secret that the controller-manager would fill with a token of the namespace's default account."""
+    body = secret() | {"type": "kubernetes.io/service-account-token"}
+    body["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "default"}
+    return body
+
+
 DIRECT = {
     "no mark": lambda ns: {**config_map(), "metadata": {"name": "ide-config", "namespace": ns}},
     "the mark of another object": lambda ns: {
@@ -210,10 +217,7 @@ DIRECT = {
         **config_map(),
         "metadata": {**marked(config_map(), "kube-system").body["metadata"], "namespace": ns},
     },
-    "a token": lambda ns: {
-        **marked(secret(), ns).body,
-        "type": "kubernetes.io/service-account-token",
-    },
+    "a token": lambda ns: dict(marked(token(), ns).body),
     "another Secret": lambda ns: dict(marked(secret("ide-tls"), ns).body),
     "a pod's token": lambda ns: dict(marked(deployment("ide-web"), ns).body),
     "a path of the node": lambda ns: dict(

@@ -17,6 +17,10 @@ _STOPS_ALL = frozenset({Reason.CLUSTER_UNAVAILABLE, Reason.NAMESPACE_TERMINATING
 """Refusals that the next object would meet too."""
 
 
+_LOOKS = 2
+"""At an object that was there already, before the claim waits."""
+
+
 async def apply_all(
     run: Run, manifests: Sequence[Manifest], drifted: Collection[ObjectRef]
 ) -> tuple[str, ...]:
@@ -111,16 +115,20 @@ async def _is_recorded(run: Run, entry: Entry) -> bool:
 
 
 async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> Observed:
-    live = await run.ports.cluster.get(run.namespace, manifest.ref)
-    if live is None:
-        raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} came and went while it was applied.")
-    check_owner(run, live)
-    if run.owns(live):  # whatever comes next: another attempt need not find it out again
-        run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
-    try:
-        return await run.ports.cluster.apply(run.namespace, manifest, uid=live.uid)
-    except Conflict:
-        raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} was replaced while it was applied.") from None
+    """Looks at what is there, and applies to it if it is ours; twice, since a conflict may also pass by itself."""
+    what = ""
+    for _ in range(_LOOKS):
+        live = await run.ports.cluster.get(run.namespace, manifest.ref)
+        what = "came and went" if live is None else "was replaced"
+        if live is not None:
+            check_owner(run, live)
+        if live is not None and run.owns(
+            live
+        ):  # whatever comes next: another attempt need not find it out again
+            run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
+        with suppress(Conflict):
+            return await run.ports.cluster.apply(run.namespace, manifest, uid=live.uid if live else "")
+    raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} {what} while it was applied.")
 
 
 def check_owner(run: Run, live: Observed) -> None:

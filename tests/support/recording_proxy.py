@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,8 @@ class RecordingProxy(FaultyProxy):
         self._points: dict[str, Point] = {}
         self._seen: Counter[tuple[str, str]] = Counter()
         self._over = asyncio.Event()
+        self.heard: Callable[[Call], None] = lambda call: None  # noqa: ARG005 - nobody listens
+        """Told of each mutating call, before the server sees it."""
         self.open()
 
     @classmethod
@@ -115,6 +117,7 @@ class RecordingProxy(FaultyProxy):
             return await super()._handle(request)
         over = self._over
         self.calls.append(call)
+        self.heard(call)
         self._seen[call.claim, call.line] += 1
         point = self._points.get(call.claim)
         reached = point is not None and self._is_at(point, call)

@@ -1,0 +1,98 @@
+"""26: killed, or cut off, at every call to PostgreSQL and to Git, the operator ends where nothing had happened."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ocdp_operator.dev.operator import OperatorProcess
+from ocdp_operator.dev.platform import Platform
+from tests.adversarial.test_26_crash_points import listed, new_team
+from tests.support.call_record import Fault
+from tests.support.crash_decoys import Decoys
+from tests.support.fix_operator import QUICK
+from tests.support.outside_lab import SETTINGS, OutsideLab, Reference, Scenario, World, points
+from tests.support.recording_git import RecordingGit
+from tests.support.recording_postgres import RecordingPostgres
+from tests.support.recording_proxy import RecordingProxy
+
+pytestmark = pytest.mark.timeout(600)
+
+WORLDS: tuple[World, ...] = ("sql", "git")
+_VALUES = {"greeting": "one", "guarded": "yes"}
+
+
+async def ask(lab: OutsideLab, name: str) -> None:
+    await lab.apply(name, values=_VALUES)
+
+
+async def ask_for_the_first(lab: OutsideLab, name: str) -> None:
+    await lab.apply(name, values=_VALUES, templateRevision=1)
+
+
+async def move_to_the_second(lab: OutsideLab, name: str) -> None:
+    await lab.apply(name, values=_VALUES, templateRevision=2)
+
+
+SCENARIOS = {
+    "create": (Scenario(when=ask), 1),
+    "update": (Scenario(given=ask_for_the_first, when=move_to_the_second), 2),
+}
+"""Each with the number of revisions that its templates have."""
+
+
+@pytest.fixture(scope="module")
+async def lab(
+    platform: Platform, session_operator: OperatorProcess, tmp_path_factory
+) -> AsyncIterator[OutsideLab]:
+    """A team, and an operator behind three proxies; the session's own would see the same claims, so it stops."""
+    await session_operator.stop()
+    async with AsyncExitStack() as stack:
+        yield await _lab(stack, platform, tmp_path_factory.mktemp("outside"))
+
+
+async def _lab(stack: AsyncExitStack, platform: Platform, workdir: Path) -> OutsideLab:
+    settings: dict[str, Any] = await platform.operator_settings(**{**QUICK, **SETTINGS})
+    account = Path(settings["kubeconfig"])
+    api = await stack.enter_async_context(RecordingProxy.before(platform.cluster, account, workdir))
+    postgres = await stack.enter_async_context(RecordingPostgres.before(platform.reader_dsn))
+    git = await stack.enter_async_context(RecordingGit.before(platform.git.origin))
+    origins = [{"origin": git.origin, "insecure": True}]
+    settings |= {"kubeconfig": str(workdir / "kubeconfig"), "origins": origins}
+    publishing = workdir / "publishing.yaml"
+    publishing.write_text(yaml.safe_dump({"origins": origins}))
+    team = await new_team(platform)
+    operator = await stack.enter_async_context(
+        OperatorProcess.started(workdir / "operator", settings, postgres.dsn)
+    )
+    return OutsideLab(team, operator, api, postgres, git, publishing)
+
+
+@pytest.mark.parametrize("fault", ["hold", "cut"], ids=["killed", "cut"])
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_26_outside_the_cluster_a_fault_at_any_call_changes_no_end(
+    lab: OutsideLab, name: str, fault: Fault
+):
+    scenario, revisions = SCENARIOS[name]
+    expected = {world: listed(f"{name}-{world}") for world in WORLDS}
+    stops = points(expected, fault)
+    control, *claims = await lab.publish(1 + len(stops), revisions=revisions)
+    lists, state = await lab.undisturbed(scenario, control)
+    assert lists == expected, f"undisturbed, these calls are made, and not those of the lists: {lists}"
+    reference = Reference(lists, state)
+    decoys = await Decoys.beside(lab.team, control)
+    for point, claim in zip(stops, claims, strict=True):
+        if fault == "hold":
+            reference.compare(point, *await lab.killed_at(point, scenario, claim))
+        else:
+            reference.compare(point, await lab.cut_at(point, scenario, claim))
+        reference.failures.add(str(point), *await lab.leftovers())
+        await lab.team.delete(claim)
+    reference.failures.add("anywhere", *await decoys.touched())
+    found = reference.failures
+    assert not found.found, f"{len(found.found)} of {len(stops)} points\n{found.table()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ocdp_operator.adapters.confined import Ended
@@ -27,6 +27,13 @@ def _complaint(pattern: str, reason: Reason, what: str, **rest: bool | str | Act
     return _Complaint(re.compile(pattern, re.IGNORECASE), reason, what, **rest)  # type: ignore[arg-type]
 
 
+_REFUSED_OBJECTS: Final = _complaint(
+    r"fsck error|fsck failed",
+    Reason.UNSAFE_BUILD,
+    "holds objects that git's own check refuses",
+    stalls=True,
+    remedy="Repair the repository: `git fsck` names the objects.",
+)
 _COMPLAINTS: Final = (
     _complaint(
         r"Out of memory|malloc failed|maximum allowed tree depth|died of signal (24|11)\b",
@@ -96,12 +103,18 @@ _COMPLAINTS: Final = (
     _complaint(
         r"returned error: (429|5\d\d)", Reason.GIT_OPERATION_FAILED, "is on a server that is in trouble"
     ),
+    _REFUSED_OBJECTS,
     _complaint(
-        r"fsck error|fsck failed|index-pack failed|unpack-objects (error|failed)|invalid index-pack|bad pack",
-        Reason.UNSAFE_BUILD,
-        "holds objects that git's own check refuses",
-        stalls=True,
-        remedy="Repair the repository: `git fsck` names the objects.",
+        r"transfer closed|still expected|unexpected disconnect|early EOF|hung up unexpectedly|HTTP/2 (stream|framing)",
+        Reason.GIT_OPERATION_FAILED,
+        "is on a server that broke off its answer",
+    ),
+    # Only now: half a pack is no pack either.
+    replace(
+        _REFUSED_OBJECTS,
+        pattern=re.compile(
+            r"index-pack failed|unpack-objects (error|failed)|invalid index-pack|bad pack", re.IGNORECASE
+        ),
     ),
 )
 

@@ -44,6 +44,25 @@ SAID = {
         "error: RPC failed; curl 28 Operation too slow. Less than 1000 bytes/sec transferred the last 20 seconds",
         Reason.GIT_OPERATION_FAILED,
     ),
+    "breaks off while it answers": (
+        f"fatal: unable to access '{URL}/': transfer closed with outstanding read data remaining",
+        Reason.GIT_OPERATION_FAILED,
+    ),
+    "breaks off in a pack": (
+        (
+            "error: RPC failed; curl 18 transfer closed with outstanding read data remaining\n"
+            "error: 1038 bytes of body are still expected\n"
+            "fetch-pack: unexpected disconnect while reading sideband packet\nfatal: protocol error: bad pack header"
+        ),
+        Reason.GIT_OPERATION_FAILED,
+    ),
+    "breaks off in an object": (
+        (
+            "error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly: CANCEL (err 8)\n"
+            "fatal: early EOF\nfatal: fetch-pack: invalid index-pack output"
+        ),
+        Reason.GIT_OPERATION_FAILED,
+    ),
     "has no such commit": (
         "fatal: remote error: upload-pack: not our ref 1111111111111111111111111111111111111111",
         Reason.REF_NOT_FOUND,
@@ -53,6 +72,14 @@ SAID = {
         "error: object 11: zeroPaddedFilemode: contains zero-padded file modes\nfatal: fsck error in packed object",
         Reason.UNSAFE_BUILD,
     ),
+    "is broken, so that nobody reads on": (
+        (
+            "fatal: fsck error in packed object\nfetch-pack: unexpected disconnect while reading sideband packet\n"
+            "fatal: fetch-pack: invalid index-pack output"
+        ),
+        Reason.UNSAFE_BUILD,
+    ),
+    "hands out what is no pack": ("fatal: protocol error: bad pack header", Reason.UNSAFE_BUILD),
     "has no room": ("fatal: write error: No space left on device", Reason.GIT_OPERATION_FAILED),
 }
 

@@ -84,14 +84,12 @@ async def test_26_outside_the_cluster_a_fault_at_any_call_changes_no_end(
     control, *claims = await lab.publish(1 + len(stops), revisions=revisions)
     lists, state = await lab.undisturbed(scenario, control)
     assert lists == expected, f"undisturbed, these calls are made, and not those of the lists: {lists}"
-    reference = Reference(lists, state)
+    reference = Reference(lists, state, lab.told(control))
     decoys = await Decoys.beside(lab.team, control)
     for point, claim in zip(stops, claims, strict=True):
-        if fault == "hold":
-            reference.compare(point, *await lab.killed_at(point, scenario, claim))
-        else:
-            reference.compare(point, await lab.cut_at(point, scenario, claim))
-        reference.failures.add(str(point), *await lab.leftovers())
+        faulted = lab.killed_at if fault == "hold" else lab.cut_at
+        state, wrong = await faulted(point, scenario, claim)
+        reference.compare(point, state, lab.told(claim), [*wrong, *await lab.leftovers()])
         await lab.team.delete(claim)
     reference.failures.add("anywhere", *await decoys.touched())
     found = reference.failures

@@ -30,12 +30,12 @@ def strays(work: Path) -> list[str]:
 def artifacts(work: Path) -> set[str]:
     """The names of the artifacts: they belong to one process, and none outlives it."""
     directory = work / "git" / "artifacts"
-    return set(os.listdir(directory)) if directory.is_dir() else set()
+    return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
 
 
 def children(pid: int, work: Path) -> set[int]:
     """The processes that a process has started, and theirs, and whoever else is at work in its work directory."""
-    parents = {child: parent for child, parent in _processes()}
+    parents = dict(_processes())
     found: set[int] = set()
     while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
         found |= more
@@ -60,5 +60,5 @@ def _processes() -> Iterator[tuple[int, int]]:
 
 def _is_in(pid: int, directory: Path) -> bool:
     with suppress(OSError):
-        return os.readlink(f"/proc/{pid}/cwd").startswith(f"{directory}/")
+        return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(directory)
     return False

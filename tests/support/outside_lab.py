@@ -153,11 +153,15 @@ class OutsideLab:
         inherited = sorted(written & artifacts(work))
         return state, [f"an artifact of the dead process: {left}" for left in inherited]
 
-    async def cut_at(self, point: Point, scenario: Scenario, name: str) -> State:
-        """How it ends after one connection was cut at the point."""
+    async def cut_at(self, point: Point, scenario: Scenario, name: str) -> tuple[State, list[str]]:
+        """How it ends after one connection was cut at the point; and what is wrong whatever that is."""
         await self._given(scenario, name)
         await self._until(point, scenario, name)
-        return await self._end(name)
+        return await self._end(name), []
+
+    def told(self, name: str) -> set[str]:
+        """The events that were posted of the claim."""
+        return {line for line in self.api.lines(name) if line.startswith("create events ")}
 
     async def leftovers(self) -> list[str]:
         """What the operator has left in its work directory, and which of its children live on."""
@@ -234,11 +238,16 @@ class Reference:
 
     lists: dict[World, list[str]]
     state: State
+    told: set[str]
     failures: Failures = field(default_factory=Failures)
 
-    def compare(self, point: Point, state: State, wrong: Sequence[str] = ()) -> None:
-        """Notes what is another end than the undisturbed one, and what is wrong anyway."""
+    def compare(self, point: Point, state: State, told: set[str], wrong: Sequence[str] = ()) -> None:
+        """Notes what is another end than the undisturbed one, what else was told, and what is wrong anyway.
+
+        A fault of ours that passes is nobody's to mend, so nobody is told to.
+        """
         self.failures.add(str(point), *state.faults(), *wrong)
+        self.failures.add(str(point), *(f"told of the fault: {line}" for line in sorted(told - self.told)))
         mine, theirs = _text(self.state), _text(state)
         if mine != theirs:
             self.failures.add(str(point), "another end than undisturbed:", difference(mine, theirs))

@@ -34,9 +34,7 @@ class RecordingGit:
             proxy._session = session
             application = web.Application()
             application.router.add_route("*", "/{path:.*}", proxy._serve)
-            runner = web.AppRunner(
-                application, access_log=None, shutdown_timeout=0.1, auto_decompress=False
-            )
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, auto_decompress=False)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()

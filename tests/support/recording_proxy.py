@@ -68,7 +68,7 @@ class RecordingProxy(FaultyProxy):
         self._points: dict[str, Point] = {}
         self._seen: Counter[tuple[str, str]] = Counter()
         self._over = asyncio.Event()
-        self.heard: Callable[[Call], None] = lambda call: None  # noqa: ARG005 - nobody listens
+        self.heard: Callable[[Call], None] = lambda call: None
         """Told of each mutating call, before the server sees it."""
         self.open()
 

@@ -15,9 +15,10 @@ Fault = Literal["hold", "cut"]
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The call at which a proxy stops, by its number in the record (from 1)."""
+    """The call at which a proxy stops: the so many-th in the record with this line (from 1)."""
 
-    number: int
+    line: str
+    occurrence: int
     moment: Moment
     fault: Fault
 
@@ -60,6 +61,7 @@ class CallRecord:
     def release(self) -> None:
         """Lets go of every call that is held: its connection is closed. Nothing stops any more."""
         self._stop = None
+        self.reached.clear()
         self._over.set()
         self._over = asyncio.Event()
 
@@ -76,7 +78,8 @@ class CallRecord:
         stop = self._stop
         if stop is None:
             return True
-        is_here = moment == stop.moment and self.calls[stop.number - 1 : stop.number] == [call]
+        alike = [each for each in self.calls if each.line == stop.line]
+        is_here = moment == stop.moment and alike[stop.occurrence - 1 : stop.occurrence] == [call]
         if stop.fault == "cut":
             if not is_here or self.reached.is_set():
                 return True

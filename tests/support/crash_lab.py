@@ -78,7 +78,7 @@ class Failures:
 
     def table(self) -> str:
         return "\n".join(
-            f"killed {point}:\n" + "\n".join("    " + line for word in words for line in word.splitlines())
+            f"{point}:\n" + "\n".join("    " + line for word in words for line in word.splitlines())
             for point, words in self.found.items()
         )
 
@@ -184,7 +184,9 @@ class Lab:
         if claim == self.control:
             return "never (the control)"
         point = self.at[claim]
-        return f"{point.when} {point.line}" + (f" ({point.occurrence})" if point.occurrence > 1 else "")
+        return f"killed {point.when} {point.line}" + (
+            f" ({point.occurrence})" if point.occurrence > 1 else ""
+        )
 
     async def _claims(self) -> dict[str, dict[str, Any]]:
         items = (await self.team.platform.get("wc", "-n", self.team.namespace))["items"]

@@ -8,9 +8,11 @@ the Pods get on, as many as there is news of them, and each asks the catalog onc
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import yaml
@@ -28,6 +30,7 @@ from tests.support.recording_proxy import Call, RecordingProxy
 from tests.support.world import Team, eventually, is_ready
 
 World = Literal["sql", "git"]
+WORLDS: tuple[World, ...] = ("sql", "git")
 
 SETTINGS = {"resyncSeconds": 600, "catalogPollSeconds": 3600, "probeSeconds": 1}
 """Nobody is asked but for a claim that was changed, or one that waits."""
@@ -35,6 +38,8 @@ SETTINGS = {"resyncSeconds": 600, "catalogPollSeconds": 3600, "probeSeconds": 1}
 _ROUNDS = 10
 _LAST = "apply workloads"
 """The mutating call with which a claim is applied."""
+_NOISE = 256 * 1024
+"""Bytes that don't compress, so that half of a pack is more than git keeps in memory before it writes."""
 _ASKS = "workload_templates"
 """Read once in each look at a claim."""
 
@@ -48,30 +53,39 @@ class Scenario:
 
     when: User
     given: User | None = None
+    revisions: int = 1
+    """How many each template has."""
+    dead: bool = False
+    """Whether the operator is dead meanwhile, and is started then."""
+    exact: bool = True
+    """Whether its calls always come in the same order, each as often."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where the operator meets its fault: at a call to one world, by the call's number in the list of that world."""
+    """Where the operator meets its fault: at a call to one world."""
 
     world: World
     stop: Stop
-    line: str
 
     def __str__(self) -> str:
-        done = "killed" if self.stop.fault == "hold" else "cut off"
-        return f"{done} {self.stop.moment} {self.world} call {self.stop.number}, {self.line}"
+        stop = self.stop
+        done = "killed" if stop.fault == "hold" else "cut off"
+        times = f" ({stop.occurrence})" if stop.occurrence > 1 else ""
+        return f"{done} {stop.moment} {self.world} call: {stop.line}{times}"
 
 
 def points(lists: dict[World, list[str]], fault: Fault) -> list[Point]:
     """Before and after every call of both lists, and in the middle of an answer that is written to disk as it comes."""
     found = []
     for world, lines in lists.items():
-        for number, line in enumerate(lines, 1):
+        seen: Counter[str] = Counter()
+        for line in lines:
+            seen[line] += 1
             moments: tuple[Moment, ...] = ("before", "after")
             if line.endswith(" fetch"):
                 moments = ("before", "amid", "after")
-            found += [Point(world, Stop(number, moment, fault), line) for moment in moments]
+            found += [Point(world, Stop(line, seen[line], moment, fault)) for moment in moments]
     return found
 
 
@@ -88,7 +102,7 @@ class OutsideLab:
     """Settings under which a template may name a repository by the proxy's URL."""
     _used: int = 0
 
-    async def publish(self, count: int, *, revisions: int) -> list[str]:
+    async def publish(self, count: int, revisions: int) -> list[str]:
         """So many names of claims, each with a template, a repository and revisions of its own that nobody has fetched."""
         self._used += 1
         names = [f"w{self._used:02d}x{number:02d}" for number in range(count)]
@@ -106,7 +120,11 @@ class OutsideLab:
         id_, tag = self._id(name), f"v{revision}"
         repository = await self.team.platform.git.repository(id_)
         settings = f"greeting: hello\nlimits:\n  requests: {revision}\n"
-        commit = await repository.commit({**app_files(), "web/base/settings.yaml": settings.encode()}, tag)
+        files = {
+            "web/base/settings.yaml": settings.encode(),
+            "noise": Random(revision).randbytes(_NOISE),
+        }
+        commit = await repository.commit({**app_files(), **files}, tag)
         await repository.tag(tag, commit)
         url = f"{self.git.origin}/{id_}.git"
         source = {"type": "gitKustomize", "repositoryUrl": url, "ref": tag, "path": "web/base"}
@@ -133,21 +151,21 @@ class OutsideLab:
     async def undisturbed(self, scenario: Scenario, name: str) -> tuple[dict[World, list[str]], State]:
         """What the scenario asks both worlds for without a fault, and how it ends."""
         await self._given(scenario, name)
-        self._begin()
-        await scenario.when(self, name)
+        await self._do(scenario, name)
         state = await self._end(name)
-        return {"sql": self.postgres.record.lines, "git": self.git.record.lines}, state
+        return {world: self.record(world).lines for world in WORLDS}, state
 
     async def killed_at(self, point: Point, scenario: Scenario, name: str) -> tuple[State, list[str]]:
         """How it ends after the operator was killed at the point; and what is wrong whatever that is."""
         await self._given(scenario, name)
         await self._until(point, scenario, name)
         pid, work = self.operator.pid, self.operator.work
+        if point.stop.moment == "amid":
+            await eventually(self._half_is_written, "half of the answer is on disk")
         started, written = children(pid, work), artifacts(work)
         await self.operator.kill()
         kill(started)
-        for world in (self.postgres, self.git):
-            world.record.release()
+        self._release()
         await self.operator.start()
         state = await self._end(name)
         inherited = sorted(written & artifacts(work))
@@ -172,51 +190,61 @@ class OutsideLab:
             return [str(error)]
         return [f"left behind: {path}" for path in strays(operator.work)]
 
+    def _release(self) -> None:
+        for world in WORLDS:
+            self.record(world).release()
+
     async def _alone(self) -> bool:
         return not children(self.operator.pid, self.operator.work)
+
+    async def _half_is_written(self) -> bool:
+        return any("/tmp_pack_" in path for path in strays(self.operator.work))
 
     async def _given(self, scenario: Scenario, name: str) -> None:
         if scenario.given is not None:
             await scenario.given(self, name)
             await self._end(name)
 
-    def _begin(self) -> None:
-        self.postgres.record.begin()
-        self.git.record.begin()
+    async def _do(self, scenario: Scenario, name: str, point: Point | None = None) -> None:
+        if scenario.dead:
+            await self.operator.kill()
+        for world in WORLDS:
+            self.record(world).begin(point.stop if point is not None and point.world == world else None)
         self.api.heard = self._hear
+        await scenario.when(self, name)
+        if scenario.dead:
+            await self.operator.start()
 
     def _hear(self, call: Call) -> None:
         if call.line == _LAST:
-            self.postgres.record.end()
-            self.git.record.end()
+            for world in WORLDS:
+                self.record(world).end()
 
     async def _until(self, point: Point, scenario: Scenario, name: str) -> None:
         """Returns when the operator is at the point."""
-        self._begin()
         record = self.record(point.world)
-        record.begin(point.stop)
-        await scenario.when(self, name)
+        await self._do(scenario, name, point)
         try:
             async with asyncio.timeout(SECONDS):
                 await record.reached.wait()
         except TimeoutError:
             raise AssertionError(f"never {point}; it asked for {record.lines}") from None
-        assert record.lines[point.stop.number - 1] == point.line
 
     async def _end(self, name: str) -> State:
         """Returns when the claim is Ready, and two looks at it were followed by no mutating call (I4)."""
+        self._release()
         await self.team.ready(name, seconds=SECONDS)
         for _ in range(_ROUNDS):
             since = len(self.api.calls)
-            await self._looked_at(name)
-            await self._looked_at(name)  # when one look begins, the one before it has ended
+            await self.look_at(name)
+            await self.look_at(name)  # when one look begins, the one before it has ended
             calls = [call.line for call in self.api.calls[since:] if call.claim == name]
             if not calls and is_ready(await self.team.get_claim(name)):
                 return (await states(self.team, [name]))[name]
         raise AssertionError("\n".join(["it never comes to rest; after the last look:", *calls]))
 
-    async def _looked_at(self, name: str) -> None:
-        """Has the operator look at the claim, by an annotation that means nothing."""
+    async def look_at(self, name: str) -> None:
+        """Has the operator look at the claim, by an annotation that means nothing; returns when it does."""
         before = self._looks()
         note = f"looks={before}"
         await self.team.platform.kubectl(
@@ -236,7 +264,6 @@ class OutsideLab:
 class Reference:
     """The undisturbed run, with which every other is compared."""
 
-    lists: dict[World, list[str]]
     state: State
     told: set[str]
     failures: Failures = field(default_factory=Failures)

@@ -39,7 +39,6 @@ class RecordingPostgres:
         assert url.hostname is not None
         assert url.port is not None
         self.record = CallRecord()
-        self.lists_preparing = False
         self.address = url.hostname, url.port
         self._url = url
         self._clients: set[StreamWriter] = set()
@@ -140,8 +139,7 @@ class _Session:
                 waiting = []
 
     async def _ask(self, line: str, raw: bytes) -> bool:
-        listed = self._proxy.lists_preparing or not line.startswith("prepare ")
-        call = self._record.enter(line, listed=listed)
+        call = self._record.enter(line, listed=not line.startswith("prepare "))
         if not await self._record.lets_through(call, "before"):
             return False
         self._asked.append(call)

@@ -1,0 +1,131 @@
+"""vllm-server: its file holds flags that the pinned version knows; GPUs, or the CPU alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.app_renderings import (
+    APPS_DIRECTORY,
+    DOMAIN,
+    Build,
+    config,
+    container,
+    example_template,
+    named,
+    on_base,
+    pod,
+    rendered,
+    writable,
+)
+
+APP = "vllm-server"
+FLAGS = {
+    line
+    for line in (Path(__file__).parent / "vllm-flags.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+}
+ELSEWHERE = {"api-key", "host"}
+"""The key is in the environment, where `ps` does not show it; it listens everywhere as it is."""
+
+
+@pytest.mark.parametrize("components", [(), ("cpu-only",)])
+async def test_the_file_holds_flags_of_the_pinned_version(build: Build, components: tuple[str, ...]):
+    objects = await build(on_base(APP, *components))
+    assert config(objects).keys() <= FLAGS - ELSEWHERE
+    assert {"model", "tensor-parallel-size", "shutdown-timeout"} <= config(objects).keys()
+
+
+def test_the_flags_are_those_of_the_version_in_the_base():
+    first, *_ = (Path(__file__).parent / "vllm-flags.txt").read_text().splitlines()
+    base = (APPS_DIRECTORY / APP / "base" / "kustomization.yaml").read_text()
+    assert "newTag: v0.33.0" in base
+    assert "0.33.0" in first
+
+
+def test_a_value_reaches_only_flags_of_the_pinned_version():
+    targets = [mapping.config_file for mapping in example_template(APP).mappings if mapping.config_file]
+    assert {target.pointer.removeprefix("/") for target in targets} <= FLAGS - ELSEWHERE
+
+
+async def test_the_file_is_named_in_two_words(build: Build):
+    """``--config=FILE`` is taken for no file, and a default model is started."""
+    assert container(await build(on_base(APP)))["args"] == ["--config", "/etc/vllm/config.yaml"]
+
+
+async def test_it_may_end_its_requests_before_it_is_killed(build: Build):
+    objects = await build(on_base(APP))
+    assert pod(objects)["terminationGracePeriodSeconds"] >= config(objects)["shutdown-timeout"] + 30
+
+
+async def test_a_gpu_is_a_limit_and_the_rest_is_reserved(build: Build):
+    objects = await rendered(build, APP, {"gpuCount": 4, "cpu": "8", "memory": "64Gi"})
+    assert container(objects)["resources"] == {
+        "requests": {"cpu": "8", "memory": "64Gi"},
+        "limits": {"cpu": "8", "memory": "64Gi", "nvidia.com/gpu": 4},
+    }
+    assert config(objects)["tensor-parallel-size"] == 4
+
+
+async def test_one_gpu_is_held_by_one_pod(build: Build):
+    assert named(await build(on_base(APP)), "Deployment/")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+async def test_without_gpus_it_takes_another_image_and_no_gpu(build: Build):
+    objects = await rendered(build, APP, {"accelerator": "cpu"})
+    assert container(objects)["image"] == "vllm/vllm-openai-cpu:v0.33.0-x86_64"
+    assert pod(objects)["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+    assert container(objects)["resources"]["limits"].keys() == {"cpu", "memory"}
+    assert config(objects)["dtype"] == "bfloat16"
+    assert "gpu-memory-utilization" not in config(objects)
+
+
+async def test_values_reach_the_file(build: Build):
+    values = {
+        "model": "Qwen/Qwen3-8B",
+        "servedModelName": "chat",
+        "maxModelLen": 8192,
+        "enforceEager": True,
+        "enablePrefixCaching": False,
+    }
+    settings = config(await rendered(build, APP, values))
+    assert settings["model"] == "Qwen/Qwen3-8B"
+    assert settings["served-model-name"] == "chat"
+    assert settings["max-model-len"] == 8192
+    assert settings["enforce-eager"] is True
+    assert settings["enable-prefix-caching"] is False
+    assert settings["gpu-memory-utilization"] == 0.9
+    assert "quantization" not in settings
+
+
+async def test_a_host_name_exposes_what_the_key_guards_and_no_more(build: Build):
+    objects = await rendered(build, APP, {"exposure": "ingress", "host": f"m.{DOMAIN}"})
+    (rule,) = named(objects, "Ingress/")["spec"]["rules"]
+    assert [(path["path"], path["pathType"]) for path in rule["http"]["paths"]] == [("/v1", "Prefix")]
+
+
+async def test_only_the_one_port_is_open_to_other_pods(build: Build):
+    policy = named(await rendered(build, APP, {}), "NetworkPolicy/")["spec"]
+    assert policy["policyTypes"] == ["Ingress"]
+    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": "http"}]}]
+
+
+async def test_it_has_the_key_and_not_always_a_token_of_the_hub(build: Build):
+    objects = await rendered(build, APP, {})
+    secrets = {
+        env["name"]: env["valueFrom"]["secretKeyRef"]["optional"]
+        for env in container(objects)["env"]
+        if "valueFrom" in env
+    }
+    assert secrets == {"VLLM_API_KEY": False, "HF_TOKEN": True}
+
+
+async def test_every_cache_is_writable_and_weights_are_kept(build: Build):
+    objects = await build(on_base(APP))
+    mounts = {mount["mountPath"]: mount["name"] for mount in container(objects)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod(objects)["volumes"]}
+    kept = {path for path, name in mounts.items() if "persistentVolumeClaim" in volumes[name]}
+    assert kept == {"/home/vllm/.cache/huggingface", "/home/vllm/.cache/vllm"}
+    assert writable(objects) == kept | {"/home/vllm", "/home/vllm/.cache", "/tmp", "/dev/shm"}
+    assert volumes["shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}

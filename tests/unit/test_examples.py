@@ -162,3 +162,17 @@ def test_no_boolean_reaches_the_config_file_of_code_server():
             node = entry.values_schema["properties"][mapping.from_.removeprefix("values.")]
             assert node["type"] != "boolean", mapping.from_
             assert "default" not in node or node["default"] != "", mapping.from_
+
+
+@pytest.mark.parametrize("path", sorted((EXAMPLES / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_profile_is_of_a_known_place_and_says_that_nothing_reads_it_yet(path: Path):
+    profile = yaml.safe_load(path.read_text())
+    of = {
+        "cluster": {cluster.id for cluster in entries_of("Cluster")},
+        "customer": {workspace.customer for workspace in entries_of("Workspace")},
+        "workspace": {workspace.id for workspace in entries_of("Workspace")},
+    }
+    (layer,) = of.keys() & profile.keys()
+    assert profile["kind"] == "EnvironmentProfile"
+    assert profile[layer] in of[layer]
+    assert path.read_text().startswith("# Read by a coming version; today no command takes it.")

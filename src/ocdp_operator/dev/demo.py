@@ -86,31 +86,36 @@ class Demo:
             ) from error
 
     async def shown(self) -> str:
-        """What a user looks at: claims and Workloads, their objects, and where the first one's password is."""
-        first = (await self.platform.get("wc", "-A"))["items"][0]
-        namespace, name = first["metadata"]["namespace"], first["metadata"]["name"]
+        """What a user looks at: claims and Workloads, the objects of one, and where each answers and has its credentials."""
+        claims = (await self.platform.get("wc", "-A"))["items"]
+        namespace, name = claims[0]["metadata"]["namespace"], claims[0]["metadata"]["name"]
         mine = ("-n", namespace, "-l", f"ocdp.io/claim-name={name}")
         commands = (
             ("get", "wc", "-A"),
             ("get", "wl", "-A"),
-            ("get", "deploy,sts,svc,ingress,pvc,cm,secret,sa", *mine),
+            ("get", "deploy,svc,ingress,netpol,pdb,pvc,cm,secret,sa", *mine),
             ("get", "pods", *mine),
         )
         shown = [
             f"$ kubectl {' '.join(command)}\n{await self.platform.kubectl(*command)}" for command in commands
         ]
-        status = first["status"]
-        secret = status.get("credentialsSecretRef", {})
-        shown.append(f"{name} answers at {status.get('url', 'no address yet')}")
-        if secret:
-            shown.append(
-                f"Its credentials are in Secret/{secret['name']} ({', '.join(secret['keys'])}) in {namespace}."
-            )
-        return "\n".join(shown)
+        return "\n".join((*shown, *(_reached(claim) for claim in claims)))
 
     async def _all_ready(self) -> bool:
         claims = (await self.platform.get("wc", "-A"))["items"]
         return bool(claims) and all(_is_ready(claim) for claim in claims)
+
+
+def _reached(claim: dict[str, Any]) -> str:
+    metadata, status = claim["metadata"], claim["status"]
+    answers = (
+        f"{metadata['name']} ({claim['spec']['templateId']}) answers at {status.get('url', 'no address yet')}"
+    )
+    secret = status.get("credentialsSecretRef")
+    if not secret:
+        return f"{answers}."
+    keys = ", ".join(secret["keys"])
+    return f"{answers}; credentials: Secret/{secret['name']} ({keys}) in {metadata['namespace']}."
 
 
 def _is_ready(claim: dict[str, Any]) -> bool:

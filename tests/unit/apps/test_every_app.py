@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ocdp_operator.model.kustomization import generated_config_maps
+from ocdp_operator.model.names import MAX_CLAIM_NAME, MAX_OBJECT_NAME
 from tests.support.app_renderings import (
     APPS,
     APPS_DIRECTORY,
@@ -25,6 +26,7 @@ from tests.support.app_renderings import (
 )
 
 SEAM = "credentials"
+CONTENT_HASH = re.compile(r"-[2456789bcdfghkmt]{10}$")
 RECOMMENDED = {f"app.kubernetes.io/{label}" for label in ("name", "component", "part-of", "managed-by")}
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 SELECTORS = {
@@ -76,6 +78,15 @@ async def test_a_base_builds_by_itself_without_a_secret(build: Build, app: str):
     assert not [name for name in objects if name.startswith("Secret/")]
     assert secret_names(objects) == {SEAM}
     assert named(objects, "Service/")["spec"]["type"] == "ClusterIP"
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+async def test_a_name_leaves_room_for_the_longest_name_of_a_claim(build: Build, component: str):
+    _, app, _, name = component.split("/")
+    for body in (await build(on_base(app, name))).values():
+        known_as = CONTENT_HASH.sub("", body["metadata"]["name"])
+        assert known_as.startswith(app)
+        assert MAX_CLAIM_NAME + len(f"-{known_as}") <= MAX_OBJECT_NAME
 
 
 @pytest.mark.parametrize("app", APPS)

@@ -75,19 +75,25 @@ async def test_the_first_commands_of_a_readme_deploy_it(app: str, shell: dict[st
 
 
 @pytest.mark.parametrize("app", APPS)
-async def test_the_kustomization_of_a_readme_is_taken(
+async def test_the_kustomizations_of_a_readme_are_taken(
     app: str, shell: dict[str, str], control_plane: Cluster, tmp_path: Path
 ) -> None:
-    (site,) = blocks(app, "yaml")[:1]
+    """With the settings that the README gives, or the base's."""
+    given = {text: yaml.safe_load(text) for text in blocks(app, "yaml")}
+    sites = [text for text, parsed in given.items() if parsed.get("kind") == "Kustomization"]
+    settings = [text for text in given if text not in sites]
     _, namespace = NAMESPACES[app]
     await typed(f"kubectl create namespace {namespace}", shell, tmp_path)
     shutil.copytree(APPS_DIRECTORY, tmp_path / "apps")
     (tmp_path / namespace).mkdir()
-    (tmp_path / namespace / "kustomization.yaml").write_text(site)
-    shutil.copy(APPS_DIRECTORY / app / "base" / "config.yaml", tmp_path / namespace)
+    base = (APPS_DIRECTORY / app / "base" / "config.yaml").read_text()
+    (tmp_path / namespace / "config.yaml").write_text(next(iter(settings), base))
     strict = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
-    told = await control_plane.kubectl("apply", *strict, "-k", str(tmp_path / namespace))
-    assert f"deployment.apps/{app} serverside-applied (server dry run)" in told
+    assert sites
+    for site in sites:
+        (tmp_path / namespace / "kustomization.yaml").write_text(site)
+        told = await control_plane.kubectl("apply", *strict, "-k", str(tmp_path / namespace))
+        assert f"deployment.apps/{app} serverside-applied (server dry run)" in told
 
 
 @pytest.mark.parametrize("app", APPS)

@@ -61,6 +61,8 @@ class Kubelet:
 
     async def says(self, *words: str) -> None:
         async def said() -> bool:
+            if not self.operator.log.exists():  # not started yet
+                return False
             log = await asyncio.to_thread(self.operator.log.read_text)
             return any(all(word in line for word in words) for line in log.splitlines())
 
@@ -122,7 +124,7 @@ async def edit(platform: Platform, name: str, change: Callable[[Crd], None]) -> 
     """Another version of the operator's CRD."""
     crd = await platform.get("crd", name)
     change(crd)
-    del crd["metadata"]["managedFields"], crd["status"]
+    del crd["status"]
     await platform.kubectl("replace", "-f", "-", stdin=json.dumps(crd))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,9 @@ from ocdp_operator.errors import OcdpError
 from ocdp_operator.settings import Settings
 
 _log = structlog.get_logger(__name__)
+
+_ALLOCATIONS = 50_000
+"""Between two collections of the youngest objects: 4 % less CPU for each claim, for 5 MiB (benchmarks/README.md)."""
 
 
 def run(
@@ -44,5 +48,8 @@ async def _run(settings: Settings) -> None:
     loop.set_exception_handler(tell_unhandled)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # What is loaded by now stays; and reconciles leave few cycles behind, so that the collector may come less often.
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, 20, 20)
     async with Operator.built(settings) as operator:
         await operator.run(stop)

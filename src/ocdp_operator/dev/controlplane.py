@@ -143,7 +143,9 @@ class ControlPlane(Cluster):
 
     async def _until_ready(self, process: Process) -> None:
         async def certificate_there() -> bool:
-            return self._layout.serving_certificate.exists()
+            # It is written while it is looked at.
+            file = self._layout.serving_certificate
+            return file.exists() and file.read_text().rstrip().endswith("-----END CERTIFICATE-----")
 
         await process.ready(certificate_there, seconds=_START_SECONDS)
         self._authority = last_certificate(self._layout.serving_certificate.read_text())

@@ -26,9 +26,10 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.health import Health, Verdict
 
 _HISTORY = 5
-_ORDER = {type_: rank for rank, type_ in enumerate(("Ready", "TemplateResolved", "Applied", "Healthy"))}
 _ABNORMAL = frozenset({"Reconciling", "Stalled", "Deleting"})
 """Present only while True."""
+_TYPES = ("Ready", "TemplateResolved", "Applied", "Healthy", *sorted(_ABNORMAL))
+_ORDER = {type_: rank for rank, type_ in enumerate(_TYPES)}
 _UNKNOWABLE = frozenset(
     {
         Reason.CATALOG_UNAVAILABLE,
@@ -102,7 +103,9 @@ def deleting(
 
 
 def _ordered(conditions: Conditions) -> tuple[Condition, ...]:
-    return tuple(sorted(conditions, key=lambda condition: (_ORDER.get(condition.type, 9), condition.type)))
+    """Ours alone: the status has one writer, and what others put there would take the room of what it has to say."""
+    own = (condition for condition in conditions if condition.type in _ORDER)
+    return tuple(sorted(own, key=lambda condition: _ORDER[condition.type]))
 
 
 def _condition(type_: str, status: Truth, reason: Reason, message: str, generation: int) -> Condition:

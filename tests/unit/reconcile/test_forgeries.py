@@ -84,6 +84,20 @@ async def test_a_record_of_an_object_that_others_made_takes_nothing_over(world: 
     assert world.raw("Service", "ide-more") == before
 
 
+async def test_conditions_of_others_take_no_room_in_the_status(world: World):
+    odd = {
+        "status": "True",
+        "reason": "Available",
+        "message": "",
+        "lastTransitionTime": "2020-01-01T00:00:00Z",
+    }
+    conditions = world.cluster.claims[KEY]["status"]["conditions"]
+    conditions += [{"type": f"Odd{number}", **odd} for number in range(6)]
+    await settle(world)
+    found = {condition.type for condition in (await world.claim()).status.conditions}
+    assert found == {"Ready", "TemplateResolved", "Applied", "Healthy"}
+
+
 @pytest.mark.parametrize("kept", [0, 3], ids=["nothing is left of it", "half of it is left"])
 async def test_a_record_that_lost_entries_gets_them_back(world: World, kept: int):
     before = {entry["id"]: entry["uid"] for entry in inventory(world)}

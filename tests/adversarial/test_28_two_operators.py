@@ -213,8 +213,14 @@ async def test_28_after_a_frozen_one_is_back_the_newest_generation_holds(
     await operator.start(**FRESH)
     await team.claim("ide", values={"greeting": "third"}, deletionPolicy="Delete")
     await team.ready("ide")
+    audit.begin()
     holding.go.set()
     frozen.send(signal.SIGCONT)
+
+    async def came() -> bool:
+        return audit.counted(team.namespace, "patch", 200, 409)["deployments/ide-web"] > 0
+
+    await eventually(came, "the late write came")
     await at_rest(team, "ide", audit, operator, frozen)
     await team.ready("ide")
     mounted = next(

@@ -13,6 +13,7 @@ import pytest
 
 from ocdp_operator.dev.binaries import Binaries
 from ocdp_operator.dev.controlplane import ControlPlane
+from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gitserver import GitServer
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import PROJECT, Platform
@@ -111,13 +112,20 @@ async def install(platform: Platform) -> None:
 async def served_claim(team: Team, name: str, **spec: Any) -> None:
     """Applies a claim as soon as the API server serves the kind again."""
 
-    async def applied() -> bool:
-        with suppress(Exception):
-            await team.claim(name, **spec)
-            return True
-        return False
+    refusals: list[str] = []
 
-    await eventually(applied, "claims are served")
+    async def applied() -> bool:
+        try:
+            await team.claim(name, **spec)
+        except LocalEnvironmentError as refusal:
+            refusals.append(str(refusal))
+            return False
+        return True
+
+    try:
+        await eventually(applied, "claims are served")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {refusals[-1]}") from None
 
 
 async def edit(platform: Platform, name: str, change: Callable[[Crd], None]) -> None:

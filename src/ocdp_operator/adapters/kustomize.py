@@ -62,6 +62,8 @@ class KustomizeRenderer:
         self._slots = asyncio.Semaphore(limits.processes)
         self._work: WorkDirectory | None = None
         self._program: tuple[str, ...] = ()
+        self._left: list[Path] = []
+        """Directories that could not be removed, such as for want of file descriptors: the next build does it."""
 
     async def open(self) -> Self:
         """Takes a directory below the work directory, and sweeps what an earlier process left there.
@@ -147,11 +149,18 @@ class KustomizeRenderer:
     def _directory(self) -> Iterator[Path]:
         if self._work is None:
             raise RuntimeError("the renderer is used before it is opened, or after it is closed")
+        self._left = [left for left in self._left if not _removed(left)]
         directory = Path(mkdtemp(prefix="render-", dir=self._work.path))
         try:
             yield directory
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
+            if not _removed(directory):
+                self._left.append(directory)
+
+
+def _removed(directory: Path) -> bool:
+    shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()
 
 
 def _locate(wanted: Path | None) -> tuple[str, ...]:

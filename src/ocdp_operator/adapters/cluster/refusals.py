@@ -36,6 +36,8 @@ _SCHEMA_PATH: Final = re.compile(
     r"\): (\.[^:\s]+): (field not declared in schema|duplicate entries|expected \w+)?"
 )
 _UNDECLARED: Final = re.compile(r'unknown field "([\w.\[\]-]{1,100})"')
+_BAD_BODY: Final = frozenset({400, 422})
+"""How the API server answers to a field that it does not know; which of both, depends on the kind of patch."""
 _UID: Final = "metadata.uid"
 _MOST_FIELDS: Final = 5
 _LONGEST_DETAIL: Final = 300
@@ -99,6 +101,9 @@ def _by_admission(text: str, request: Request) -> OcdpError | None:
 
 
 def _by_code(code: int, status: Mapping[str, Any], text: str, request: Request) -> OcdpError:
+    undeclared = _UNDECLARED.search(text) if code in _BAD_BODY else None
+    if undeclared:
+        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
     meaning = _MEANINGS.get(code)
     if meaning is not None:
         return meaning(status, text, request)
@@ -106,9 +111,6 @@ def _by_code(code: int, status: Mapping[str, Any], text: str, request: Request) 
         return _malformed(text, request)
     if code >= 500:
         return Waiting(Reason.CLUSTER_UNAVAILABLE, f"The API server failed with HTTP status {code}.")
-    undeclared = _UNDECLARED.search(text)
-    if undeclared:
-        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
     return _failed(f"{request}: the API server refuses it with HTTP status {code}.", request)
 
 

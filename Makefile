@@ -44,6 +44,10 @@ lint: venv ## Formatting, lint, types, import contracts
 check: lint ## The fast part: lint and unit tests, under a minute
 	@$(PYTEST) tests/unit
 
+.PHONY: validate
+validate: venv ## Build and judge all of apps/ and tests/kustomize (ARGS=--write-golden, ARGS=--server; docs/manifests.md)
+	@$(BIN)/ocdp manifests validate $(ARGS)
+
 .PHONY: contract
 contract: setup ## One suite for each port, on the fake and the real adapter
 	@$(PYTEST) tests/contract
@@ -61,7 +65,7 @@ adversarial: setup ## Attacks, crashes and faults, each test named after its num
 	@$(PYTEST) tests/adversarial
 
 .PHONY: test
-test: setup lint ## Everything but the adversarial tests: lint, types, import contracts, unit, contract, integration, e2e
+test: setup lint validate ## Everything but the adversarial tests: lint, types, import contracts, manifests, unit, contract, integration, e2e
 	@$(PYTEST) tests --ignore=tests/adversarial
 
 .PHONY: bench

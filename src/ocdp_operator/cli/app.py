@@ -9,7 +9,7 @@ import typer
 
 from ocdp_operator import __version__
 from ocdp_operator.adapters.catalog.schema import HEAD
-from ocdp_operator.cli import binding, catalog, cluster, demo, dev, run, template, workspace
+from ocdp_operator.cli import binding, catalog, cluster, demo, dev, manifests, run, template, workspace
 from ocdp_operator.cli.output import tell
 from ocdp_operator.errors import OcdpError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _commands in (catalog, template, cluster, workspace, binding, dev):
+for _commands in (catalog, template, cluster, workspace, binding, manifests, dev):
     app.add_typer(_commands.app)
 app.command()(run.run)
 dev.app.command()(demo.demo)

@@ -86,6 +86,27 @@ class ApiServer:
         """
         await self._request("PATCH", path, patch, content_type="application/merge-patch+json")
 
+    async def dry_run(self, path: str, manifest: Mapping[str, Any]) -> tuple[str, ...]:
+        """Applies an object without storing it, unknown fields refused; returns what the server warns of.
+
+        Raises:
+            ApiError: the server refused.
+            aiohttp.ClientError: it did not answer.
+        """
+        query = {
+            "dryRun": "All",
+            "fieldValidation": "Strict",
+            "fieldManager": "ocdp-validate",
+            "force": "true",
+        }
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        data = json.dumps(manifest).encode()
+        async with self._open.patch(path, params=query, data=data, headers=headers) as response:
+            answer: dict[str, Any] = json.loads(await response.read())
+            if response.status >= 400:
+                raise ApiError(response.status, str(answer.get("message", response.reason)))
+            return tuple(response.headers.getall("Warning", ()))
+
     async def watch(self, path: str, version: str) -> AsyncIterator[dict[str, Any]]:
         """The events of the list at ``path`` after ``version``, until the server ends the watch.
 

@@ -61,17 +61,24 @@ class Binaries:
         Raises:
             LocalEnvironmentError: a program could not be built; the message holds the reason and the remedy.
         """
-        cache = Cache(cache_directory())
-        archive = EnvtestArchive(Archive.chosen(os.environ), cache.directory)
-        found = await _look_up(RECIPES, (Assets(), cache, archive, SearchPath()))
-        missing = _missing(RECIPES, found)
-        if missing:
-            async with cache.locked(report):
-                found |= await _provide(missing, (cache, archive), found, report)
-        paths = {name.replace("-", "_"): answer.path for name, answer in found.items()}
-        kwok = paths["kwok"]
-        assert kwok is not None
-        return cls(**paths, kwok_stages=kwok.parent / KWOK_STAGES)  # type: ignore[arg-type]  # none is None now
+        paths = {name.replace("-", "_"): path for name, path in (await provide(RECIPES, report)).items()}
+        return cls(**paths, kwok_stages=paths["kwok"].parent / KWOK_STAGES)
+
+
+async def provide(recipes: tuple[Recipe, ...], report: Report = to_stderr) -> dict[str, Path]:
+    """Some of the programs, as ``Binaries.locate`` finds and builds all of them: name -> path.
+
+    Raises:
+        LocalEnvironmentError: as there.
+    """
+    cache = Cache(cache_directory())
+    archive = EnvtestArchive(Archive.chosen(os.environ), cache.directory)
+    found = await _look_up(recipes, (Assets(), cache, archive, SearchPath()))
+    missing = _missing(recipes, found)
+    if missing:
+        async with cache.locked(report):
+            found |= await _provide(missing, (cache, archive), found, report)
+    return {name: answer.path for name, answer in found.items() if answer.path is not None}
 
 
 @dataclass(frozen=True, slots=True)

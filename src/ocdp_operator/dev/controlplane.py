@@ -90,6 +90,10 @@ class ControlPlane(Cluster):
         """The process id of each program that runs, by its name."""
         return {name: process.pid for name, process in self._processes.items()}
 
+    def api(self) -> ApiServer:
+        """JSON requests as the administrator; a context manager."""
+        return ApiServer(self._login(ADMIN))
+
     async def stop_apiserver(self) -> None:
         """Takes the API server away; what it stored stays."""
         await self._stop("kube-apiserver", seconds=_DRAIN_SECONDS)
@@ -117,7 +121,7 @@ class ControlPlane(Cluster):
             self._components.kwok(_KWOK, stages),
         ):
             self._processes[command.name] = await Process.start(command)
-        async with ApiServer(self._login(ADMIN)) as api:
+        async with self.api() as api:
             await seed(api)
             await self._until_settled(api)
 
@@ -150,7 +154,7 @@ class ControlPlane(Cluster):
         await process.ready(certificate_there, seconds=_START_SECONDS)
         self._authority = last_certificate(self._layout.serving_certificate.read_text())
         self._layout.authority.write_text(self._authority)
-        async with ApiServer(self._login(ADMIN)) as api:
+        async with self.api() as api:
             await process.ready(api.ready, seconds=_START_SECONDS)
 
     async def _until_settled(self, api: ApiServer) -> None:

@@ -55,7 +55,7 @@ def check_reach(template: Place, own: Belongings) -> None:
     for claim in pod.at("resourceClaims").items():
         claim.at("resourceClaimName").only(why="must be left out: the device may be another's")
     _check_volumes(pod, own)
-    for name in _secret_names(pod):
+    for name in secret_names(pod):
         name.only(credentials_name(own.claim), why=f"must be {credentials_name(own.claim)}")
     for part in ("podAffinity", "podAntiAffinity"):
         _check_affinity(pod.at("affinity", part), own.claim, repels=part == "podAntiAffinity")
@@ -81,7 +81,7 @@ def _check_volumes(pod: Place, own: Belongings) -> None:
                 source.at(identity).only(why="must not bring an identity of the cluster")
 
 
-def _secret_names(pod: Place) -> Iterator[Place]:
+def secret_names(pod: Place) -> Iterator[Place]:
     """Where a pod names a Secret whose content it would get. Pull secrets are the kubelet's alone."""
     for container in containers(pod):
         for variable in container.at("env").items():

@@ -97,10 +97,7 @@ def check(rendering: Rendering, workload: ResolvedWorkload, limits: Limits) -> N
     secret = credentials_name(workload.claim_name)
     if all((m.ref.kind, m.ref.name) == (SECRET.kind, secret) for m in manifests):
         raise Stalled(Reason.EMPTY_BUILD, "The template's base renders no objects.")
-    rendered = _Set(workload, limits, _names(manifests), mapped_node_ports(workload))
-    denied = list(_set_violations(manifests))
-    for manifest in manifests:
-        denied += _object_violations(manifest, rendered)
+    denied = list(violations(rendering, workload, limits))
     long = _long_names(manifests)
     if denied:
         denied += [
@@ -111,6 +108,15 @@ def check(rendering: Rendering, workload: ResolvedWorkload, limits: Limits) -> N
         )
     if long:
         raise _name_not_allowed(long, workload.claim_name)
+
+
+def violations(rendering: Rendering, workload: ResolvedWorkload, limits: Limits) -> Iterator[str]:
+    """Everything that ``PolicyDenied`` would list, as ``Kind/name field: why``; nothing is left out for room."""
+    manifests = rendering.manifests
+    rendered = _Set(workload, limits, _names(manifests), mapped_node_ports(workload))
+    yield from _set_violations(manifests)
+    for manifest in manifests:
+        yield from _object_violations(manifest, rendered)
 
 
 def _names(manifests: Iterable[Manifest]) -> dict[str, frozenset[str]]:

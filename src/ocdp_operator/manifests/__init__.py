@@ -1,0 +1,1 @@
+"""Validating the manifest repository (docs/manifests.md): no cluster, no catalog, no Git, nothing fetched."""

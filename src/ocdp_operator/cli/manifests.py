@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from time import monotonic
 from typing import Annotated, Final
 
 import typer
@@ -83,24 +82,24 @@ async def _validate(
     report = await validate(repository, await builders(*given), write_golden=write_golden)
     console = _console()
     console.print(_table(report.verdicts))
-    problems = report.problems
-    answers: Answers | None = None
-    begun = monotonic()
-    if server:
-        async with ControlPlane.start() as plane:
-            answers = await dry_run(plane, report.verdicts)
-        problems += answers.problems
-    _show(console, "warning", "yellow", findings(report.warnings))
+    answers = await _answers(report) if server else None
+    warnings, problems = report.warnings, report.problems
+    if answers is not None:
+        warnings, problems = (*warnings, *answers.warnings), (*problems, *answers.problems)
     told = findings(problems)
+    _show(console, "warning", "yellow", findings(warnings))
     _show(console, "error", "red", told)
     for name in report.renewed:
         console.print(f"renewed {name}")
     if answers is not None:
-        console.print(
-            f"{answers.asked} different objects put to the API server in {monotonic() - begun:.1f} s"
-        )
+        console.print(f"{answers.asked} different objects put to the API server, without being stored")
     console.print(_summary(report, len(told)))
     return not told
+
+
+async def _answers(report: Report) -> Answers:
+    async with ControlPlane.start() as plane:
+        return await dry_run(plane, report.verdicts)
 
 
 def _table(verdicts: Iterable[Verdict]) -> Table:

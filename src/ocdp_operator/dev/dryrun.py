@@ -18,6 +18,7 @@ from ocdp_operator.model.wire import canonical_json
 _NAMESPACE: Final = "validate"
 # The server enforces Pod Security on Pods alone; of what makes Pods it warns, where it is asked to.
 _LABELS: Final = {key.replace("/enforce", "/warn"): level for key, level in POD_SECURITY.items()}
+_POD_SECURITY: Final = "violate PodSecurity"
 _AT_ONCE: Final = 8
 
 
@@ -28,12 +29,12 @@ class Answers:
     asked: int
     """Different objects: those of a base come again in each of its sets."""
     problems: tuple[Problem, ...]
+    """What it refuses, and pods that it would refuse."""
+    warnings: tuple[Problem, ...]
 
 
 async def dry_run(plane: ControlPlane, verdicts: Iterable[Verdict]) -> Answers:
     """Applies every object as a dry run, strictly, in a namespace with Pod Security ``restricted``.
-
-    A warning of the server is a problem too.
 
     Raises:
         LocalEnvironmentError: the namespace cannot be made.
@@ -47,21 +48,28 @@ async def dry_run(plane: ControlPlane, verdicts: Iterable[Verdict]) -> Answers:
     slots = asyncio.Semaphore(_AT_ONCE)
     async with plane.api() as api:
 
-        async def ask(manifest: Manifest, where: list[str]) -> list[Problem]:
+        async def ask(manifest: Manifest, where: list[str]) -> tuple[list[Problem], ...]:
             async with slots:
-                said = await _said(api, manifest)
-            return [Problem(each, what, subject(manifest)) for what in said for each in where]
+                refused, warned = await _said(api, manifest)
+            return tuple(
+                [Problem(each, what, subject(manifest)) for what in said for each in where]
+                for said in (refused, warned)
+            )
 
         answers = await asyncio.gather(*(ask(*each) for each in places.values()))
-    return Answers(len(places), tuple(problem for answer in answers for problem in answer))
+    refused, warned = (tuple(problem for answer in answers for problem in answer[part]) for part in (0, 1))
+    return Answers(len(places), refused, warned)
 
 
-async def _said(api: ApiServer, manifest: Manifest) -> tuple[str, ...]:
+async def _said(api: ApiServer, manifest: Manifest) -> tuple[list[str], list[str]]:
+    """What it refuses, and what it warns of."""
     try:
-        warnings = await api.dry_run(_path(manifest), manifest.body)
-    except ApiError as refused:
-        return (f"the API server refuses it: {refused}",)
-    return tuple(f"the API server warns: {warning.partition(' - ')[2]}" for warning in warnings)
+        headers = await api.dry_run(_path(manifest), manifest.body)
+    except ApiError as error:
+        return [f"the API server refuses it: {error}"], []
+    said = [header.partition(" - ")[2].strip('"') for header in headers]
+    refused = [f"the API server would refuse its pods: {each}" for each in said if _POD_SECURITY in each]
+    return refused, [f"the API server warns: {each}" for each in said if _POD_SECURITY not in each]
 
 
 def _path(manifest: Manifest) -> str:

@@ -32,6 +32,11 @@ VIOLATIONS = {
         "import ocdp_operator.adapters.cluster",
         "adapters do not know each other",
     ),
+    "validation needs a cluster": (
+        "manifests/rules.py",
+        "import ocdp_operator.adapters.cluster",
+        "manifests are validated without",
+    ),
     "kopf spreads": ("adapters/cluster/paths.py", "import kopf", "kopf is known"),
     "psycopg spreads": ("handlers.py", "import psycopg", "psycopg lives in"),
     "GitPython spreads": ("handlers.py", "import git", "GitPython lives in"),

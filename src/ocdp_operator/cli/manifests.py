@@ -15,8 +15,9 @@ from rich.text import Text
 
 from ocdp_operator.cli.output import FAILED
 from ocdp_operator.dev.controlplane import ControlPlane
-from ocdp_operator.dev.dryrun import Answers, dry_run
+from ocdp_operator.dev.dryrun import WARNS, Answers, dry_run
 from ocdp_operator.dev.errors import LocalEnvironmentError
+from ocdp_operator.dev.namespaces import restricted_namespace
 from ocdp_operator.dev.programs import builders, served_schema
 from ocdp_operator.manifests.problems import Finding, findings
 from ocdp_operator.manifests.repository import Repository
@@ -28,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_NAMESPACE: Final = "validate"
 _MAX_PLACES: Final = 4
 """Of a problem that is in many places: the others are a number."""
 
@@ -99,7 +101,8 @@ async def _validate(
 
 async def _answers(report: Report) -> Answers:
     async with ControlPlane.start() as plane:
-        return await dry_run(plane, report.verdicts)
+        await plane.kubectl("create", "-f", "-", stdin=restricted_namespace(_NAMESPACE, WARNS))
+        return await dry_run(plane, report.verdicts, _NAMESPACE)
 
 
 def _table(verdicts: Iterable[Verdict]) -> Table:

@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from ocdp_operator.dev.api import ApiError, ApiServer
 from ocdp_operator.dev.controlplane import ControlPlane
-from ocdp_operator.dev.namespaces import POD_SECURITY, restricted_namespace
+from ocdp_operator.dev.namespaces import POD_SECURITY
 from ocdp_operator.manifests.problems import Problem, subject
 from ocdp_operator.manifests.validation import Verdict
+from ocdp_operator.model.kinds import RUNTIME_KINDS, find_kind
 from ocdp_operator.model.objects import Manifest
 from ocdp_operator.model.wire import canonical_json
 
-_NAMESPACE: Final = "validate"
-# The server enforces Pod Security on Pods alone; of what makes Pods it warns, where it is asked to.
-_LABELS: Final = {key.replace("/enforce", "/warn"): level for key, level in POD_SECURITY.items()}
+WARNS: Final = {key.replace("/enforce", "/warn"): level for key, level in POD_SECURITY.items()}
+"""Labels of the namespace: the server enforces Pod Security on Pods alone, and warns of what makes Pods where it is asked to."""
 _POD_SECURITY: Final = "violate PodSecurity"
 _AT_ONCE: Final = 8
 
@@ -33,18 +33,14 @@ class Answers:
     warnings: tuple[Problem, ...]
 
 
-async def dry_run(plane: ControlPlane, verdicts: Iterable[Verdict]) -> Answers:
-    """Applies every object as a dry run, strictly, in a namespace with Pod Security ``restricted``.
-
-    Raises:
-        LocalEnvironmentError: the namespace cannot be made.
-    """
-    await plane.kubectl("create", "-f", "-", stdin=restricted_namespace(_NAMESPACE, _LABELS))
+async def dry_run(plane: ControlPlane, verdicts: Iterable[Verdict], namespace: str) -> Answers:
+    """Applies every object as a dry run, strictly, in this namespace, which has the labels ``WARNS``."""
     places: dict[bytes, tuple[Manifest, list[str]]] = {}
-    for verdict in verdicts:
-        for manifest in verdict.manifests:
-            body = _placed(manifest)
-            places.setdefault(canonical_json(body), (Manifest.of(body), []))[1].append(verdict.target.where)
+    rendered = [(verdict.target.where, manifest) for verdict in verdicts for manifest in verdict.manifests]
+    for where, manifest in rendered:
+        if find_kind(manifest.ref.group, manifest.ref.kind) in RUNTIME_KINDS:  # others were refused before
+            body = _placed(manifest, namespace)
+            places.setdefault(canonical_json(body), (Manifest.of(body), []))[1].append(where)
     slots = asyncio.Semaphore(_AT_ONCE)
     async with plane.api() as api:
 
@@ -75,8 +71,9 @@ async def _said(api: ApiServer, manifest: Manifest) -> tuple[list[str], list[str
 def _path(manifest: Manifest) -> str:
     kind = manifest.ref.known_kind
     root = "apis" if kind.group else "api"
-    return f"/{root}/{kind.api_version}/namespaces/{_NAMESPACE}/{kind.plural}/{manifest.ref.name}"
+    namespace = manifest.body["metadata"]["namespace"]
+    return f"/{root}/{kind.api_version}/namespaces/{namespace}/{kind.plural}/{manifest.ref.name}"
 
 
-def _placed(manifest: Manifest) -> Mapping[str, Any]:
-    return {**manifest.body, "metadata": {**manifest.body["metadata"], "namespace": _NAMESPACE}}
+def _placed(manifest: Manifest, namespace: str) -> Mapping[str, Any]:
+    return {**manifest.body, "metadata": {**manifest.body["metadata"], "namespace": namespace}}

@@ -39,7 +39,9 @@ class Report:
 
     verdicts: tuple[Verdict, ...]
     elsewhere: tuple[Problem, ...]
-    """What is wrong beside the targets: files, READMEs, golden files."""
+    """What is wrong beside the targets: files and READMEs."""
+    drifted: tuple[Problem, ...]
+    """Golden files that say something else."""
     versions: tuple[str, str]
     """Of kustomize: the standalone one, and the one inside kubectl."""
     schema_version: str
@@ -49,8 +51,9 @@ class Report:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All of them; those of files first, since others may follow from them."""
-        return (*self.elsewhere, *(problem for verdict in self.verdicts for problem in verdict.problems))
+        """All of them: first what others may follow from."""
+        judged = (problem for verdict in self.verdicts for problem in verdict.problems)
+        return (*self.elsewhere, *judged, *self.drifted)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -78,14 +81,17 @@ async def validate(repository: Repository, programs: Programs, *, write_golden: 
     overlays = frozenset(target.name for target in targets if target.is_overlay)
     rendered = {v.target.name: v.manifests for v in verdicts if v.target.is_overlay and v.manifests}
     root = repository.root
-    elsewhere = [*read.problems, *repository.misplaced(), *_readme_problems(repository, verdicts)]
-    renewed: tuple[str, ...] = ()
-    if write_golden:
-        renewed = golden.write(root, rendered, overlays)
-    else:
-        elsewhere += golden.problems(root, rendered, overlays)
-    version = one.schema.version
-    return Report(verdicts, tuple(elsewhere), versions, version, monotonic() - begun, renewed)
+    elsewhere = (*read.problems, *repository.misplaced(), *_readme_problems(repository, verdicts))
+    renewed = golden.write(root, rendered, overlays) if write_golden else ()
+    return Report(
+        verdicts=verdicts,
+        elsewhere=elsewhere,
+        drifted=tuple(golden.problems(root, rendered, overlays)),
+        versions=versions,
+        schema_version=one.schema.version,
+        seconds=monotonic() - begun,
+        renewed=renewed,
+    )
 
 
 @dataclass(frozen=True, slots=True)

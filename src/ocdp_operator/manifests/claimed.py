@@ -6,6 +6,7 @@ carries the label of a claim says that it is such an overlay already, and is jud
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -14,8 +15,9 @@ from ocdp_operator.errors import Stalled
 from ocdp_operator.manifests.problems import Problem, of_violation
 from ocdp_operator.manifests.references import seam
 from ocdp_operator.manifests.rendering import SET, Builder, set_files
+from ocdp_operator.manifests.repository import Target
 from ocdp_operator.model.kinds import INGRESS, SECRET
-from ocdp_operator.model.names import CLAIM_NAME
+from ocdp_operator.model.names import CLAIM_NAME, MAX_CLAIM_NAME
 from ocdp_operator.model.objects import Manifest
 from ocdp_operator.model.source import PinnedSource, Rendering
 from ocdp_operator.model.template import ResolvedWorkload, RevisionBody, TemplateRevision
@@ -23,18 +25,24 @@ from ocdp_operator.plan import policy
 from ocdp_operator.plan.overlay import build_overlay
 
 _CLAIM: Final = "the-claim"
+_LONG_CLAIM: Final = _CLAIM.ljust(MAX_CLAIM_NAME, "m")
+"""Names of a base leave room for it: a user should not meet a limit that the base's author could have kept."""
+_LENT: Final = re.compile(rf"{_CLAIM}m*-")
+"""The prefix of such a claim: problems name objects as the set does."""
 _NAMESPACE: Final = "the-namespace"
 
 
-async def denials(where: str, app: str, manifests: tuple[Manifest, ...], builder: Builder) -> list[Problem]:
+async def denials(target: Target, manifests: tuple[Manifest, ...], builder: Builder) -> list[Problem]:
     """What the operator would refuse, each with object and field, named as the set names them."""
-    claim = claim_name(manifests)
+    where, claim = target.where, claim_name(manifests)
     if claim:
-        workload = _workload(app, claim, _namespace_of(manifests), seam(manifests))
+        workload = _workload(target.app, claim, _namespace_of(manifests), seam(manifests))
         return list(_judged(where, Rendering(manifests), workload))
     # Secrets of an overlay are the site's: the operator renders none, and brings its own empty one.
     own = tuple(manifest for manifest in manifests if manifest.ref.kind != SECRET.kind)
-    workload = _workload(app, _CLAIM, _NAMESPACE, seam(manifests))
+    # The prefix of an overlay's own takes the room of a claim's name.
+    name = _CLAIM if target.is_overlay else _LONG_CLAIM
+    workload = _workload(target.app, name, _NAMESPACE, seam(manifests))
     try:
         wrapped = await builder.build_upon(own, build_overlay(workload, set_files(own)))
     except Stalled as refused:
@@ -54,7 +62,7 @@ def _judged(where: str, rendering: Rendering, workload: ResolvedWorkload) -> Ite
     told = False
     for violation in policy.violations(rendering, workload, limits):
         told = True
-        problem = of_violation(where, violation.replace(f"{_CLAIM}-", ""))
+        problem = of_violation(where, _LENT.sub("", violation))
         yield replace(problem, what=f"{problem.what} (the operator's policy)")
     if told:
         return

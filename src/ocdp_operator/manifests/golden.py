@@ -13,7 +13,6 @@ from ocdp_operator.manifests.problems import Problem
 from ocdp_operator.manifests.repository import GOLDEN
 from ocdp_operator.model.objects import Manifest
 
-RENEW: Final = "make validate ARGS=--write-golden"
 _MAX_LINES: Final = 40
 """Of a difference that is shown; the rest is in `git diff` once the files are renewed."""
 
@@ -25,6 +24,12 @@ def text(manifests: tuple[Manifest, ...]) -> str:
     return "---\n".join(documents)
 
 
+def renewal(root: Path) -> str:
+    """The command that renews the files: make's, where there is a Makefile; a fork may have ``apps`` alone."""
+    makefile = (root / "Makefile").is_file()
+    return "make validate ARGS=--write-golden" if makefile else "ocdp manifests validate --write-golden"
+
+
 def problems(
     root: Path, rendered: Mapping[str, tuple[Manifest, ...]], overlays: frozenset[str]
 ) -> Iterator[Problem]:
@@ -32,19 +37,20 @@ def problems(
 
     ``rendered``: overlay -> its objects, of those that could be built; ``overlays``: all that there are.
     """
+    renew = renewal(root)
     for overlay, manifests in rendered.items():
         path = f"{GOLDEN}/{overlay}.yaml"
         file = root / path
         if not file.is_file():
-            yield Problem(path, f"is not there: make it with `{RENEW}`, and commit it")
+            yield Problem(path, f"is not there: make it with `{renew}`, and commit it")
             continue
         difference = tuple(_difference(file.read_text(), text(manifests), path))
         if difference:
-            what = f"the overlay renders to something else; if that is meant: `{RENEW}`, and commit the difference"
+            what = f"the overlay renders to something else; if that is meant: `{renew}`, and commit the difference"
             yield Problem(path, what, detail=difference)
     for file in _files(root):
         if file.stem not in overlays:
-            yield Problem(f"{GOLDEN}/{file.name}", f"there is no such overlay any more: `{RENEW}` removes it")
+            yield Problem(f"{GOLDEN}/{file.name}", f"there is no such overlay any more: `{renew}` removes it")
 
 
 def write(

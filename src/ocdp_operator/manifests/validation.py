@@ -132,7 +132,7 @@ class _One:
         problems = [problem for each in manifests for problem in self.schema.problems(where, each)]
         problems += rules.broken(where, manifests)
         problems += references.unresolved(where, manifests, without_seam=not target.is_overlay)
-        problems += await claimed.denials(where, target.app, manifests, self.builder)
+        problems += await claimed.denials(target, manifests, self.builder)
         return problems
 
 

@@ -64,7 +64,7 @@ async def test_a_difference_is_shown_with_the_command_that_accepts_it(tree: Path
     assert code == 1
     assert "    -            cpu: 500m" in lines
     assert "    +            cpu: 600m" in lines
-    assert any("make validate ARGS=--write-golden" in line for line in lines)
+    assert any("ocdp manifests validate --write-golden" in line for line in lines)
 
 
 async def test_golden_files_are_renewed_on_request(tree: Path, command: Validate):

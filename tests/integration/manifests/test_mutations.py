@@ -157,6 +157,9 @@ MUTATIONS = {
         "Ingress/code-server",
         "spec.rules[0].host",
     ),
+    "a name that leaves no room for a claim's": Mutation(
+        edited(SERVICE, "metadata/name", "code-server-with-a-name"), BASE, "at most 52 characters"
+    ),
     "a kind that is never written": Mutation(
         with_file("cronjob.yaml", CRON_JOB), BASE, "CronJob of batch/v1", "CronJob/code-server", "kind"
     ),
@@ -345,7 +348,7 @@ MUTATIONS = {
     "another rendering": Mutation(
         edited(DEPLOYMENT, f"{CONTAINER}/resources/requests/cpu", "600m"),
         f"{GOLDEN}/code-server-site.yaml",
-        "ARGS=--write-golden",
+        "ocdp manifests validate --write-golden",
         detail=("-            cpu: 500m", "+            cpu: 600m"),
     ),
     "no golden file": Mutation(

@@ -52,3 +52,9 @@ def test_an_overlay_that_could_not_be_built_keeps_its_file(tmp_path: Path):
     golden.write(tmp_path, rendered(SETTINGS), overlays)
     assert golden.write(tmp_path, {}, overlays) == ()
     assert list(golden.problems(tmp_path, {}, overlays)) == []
+
+
+def test_the_command_that_renews_is_one_that_is_there(tmp_path: Path):
+    assert golden.renewal(tmp_path) == "ocdp manifests validate --write-golden"
+    (tmp_path / "Makefile").touch()
+    assert golden.renewal(tmp_path) == "make validate ARGS=--write-golden"

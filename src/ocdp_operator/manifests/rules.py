@@ -18,7 +18,7 @@ from ocdp_operator.plan.pod_security import containers
 from ocdp_operator.plan.selectors import INSTANCE, SELECTORS
 
 _NAME: Final = "app.kubernetes.io/name"
-_LABELS: Final = (_NAME, "app.kubernetes.io/component", "app.kubernetes.io/part-of")
+_LABELS: Final = (_NAME, *(f"app.kubernetes.io/{label}" for label in ("component", "part-of", "managed-by")))
 _SELECTED_BY: Final = (_NAME, INSTANCE)
 _PROBES: Final = ("startupProbe", "livenessProbe", "readinessProbe")
 _RESOURCES: Final = (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))

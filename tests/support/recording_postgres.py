@@ -20,7 +20,7 @@ from tests.support.call_record import Call, CallRecord
 CONNECT: Final = "connect"
 """A whole login, up to the first ReadyForQuery."""
 EMPTY: Final = "an empty statement"
-"""What the pool asks before it hands out a connection."""
+"""What a pool asks that checks its connections before it hands them out."""
 
 _CANCEL, _TLS, _GSS = 80877102, 80877103, 80877104
 _AUTHENTICATED: Final = b"\0\0\0\0"

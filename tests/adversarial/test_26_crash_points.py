@@ -20,6 +20,10 @@ from tests.support.world import Team
 pytestmark = pytest.mark.timeout(900)
 
 LISTS = Path(__file__).parent / "crash_points"
+LATE_INVENTORY = "tests.support.late_inventory"
+RECORD = "patch workloadclaims/status"
+FIRST, LAST = "apply serviceaccounts web", "apply workloads"
+"""Objects of a claim, in the order of their making."""
 _OLD, _NEW = {"greeting": "one", "guarded": "yes"}, {"greeting": "two", "guarded": "yes"}
 _BARE = {"greeting": "one", "guarded": "no"}
 
@@ -94,3 +98,29 @@ async def test_26_a_new_process_ends_where_none_was_killed(lab: Lab, name: str):
     expected = listed(name)
     failures = await enumerate_crashes(lab, SCENARIOS[name], points(expected), expected)
     assert not failures.found, f"{len(failures.found)} of {2 * len(expected)} points\n{failures.table()}"
+
+
+@pytest.fixture
+async def late_lab(lab: Lab, platform: Platform, tmp_path: Path) -> AsyncIterator[Lab]:
+    """The same with the planted bug; two operators would do each other's work, so the sound one stops meanwhile."""
+    await lab.operator.stop()
+    async with AsyncExitStack() as stack:
+        yield await _lab(stack, platform, tmp_path, module=LATE_INVENTORY)
+    await lab.operator.start()
+
+
+async def test_26_an_inventory_that_is_recorded_after_the_apply_is_found_out(late_lab: Lab):
+    """Killed between its first object and its record, this operator leaves orphans; at any other point it leaves none."""
+    made = listed("create")
+    made.remove(RECORD)  # the first of them, ahead of every apply: nothing else is different
+    stops = [point for point in points(made) if point.line in (FIRST, LAST, RECORD)]
+    failures = await enumerate_crashes(late_lab, SCENARIOS["create"], stops, made)
+    table = failures.table()
+    assert failures.found.keys() == {
+        f"killed after {FIRST}",
+        f"killed before {LAST}",
+        f"killed after {LAST}",
+        f"killed before {RECORD}",
+    }, table
+    for found in failures.found.values():
+        assert any("an orphan: ServiceAccount/" in line and "not on record" in line for line in found), table

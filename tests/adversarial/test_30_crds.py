@@ -251,7 +251,7 @@ async def test_30_what_an_earlier_crd_cannot_record_is_not_done_and_the_field_is
 
     await eventually(refused, "the API server forgot the field")
     await served_claim(team, "ide")
-    await operator.says("status not written", "status.inventory is not declared by its CRD")
+    await operator.says("status.inventory is not declared by its CRD")
     assert await team.marked() == set()
     await install(installed)
     await team.ready("ide", seconds=120)

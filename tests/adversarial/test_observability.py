@@ -233,7 +233,9 @@ async def impatient(platform: Platform, proxy: FaultyProxy, directory: Path) -> 
     """An operator behind the proxy that believes a silent watch for two seconds only."""
     port = free_port()
     settings = await platform.operator_settings(
-        **QUICK, kubeconfig=str(proxy.kubeconfig(directory / "kubeconfig")), healthPort=port, leaseSeconds=0
+        **{**QUICK, "leaseSeconds": 0},
+        kubeconfig=str(proxy.kubeconfig(directory / "kubeconfig")),
+        healthPort=port,
     )
     file = directory / "settings.yaml"
     file.write_text(yaml.safe_dump(settings | {"workDir": str(directory / "work")}))

@@ -254,7 +254,9 @@ async def all_told(workspaces: Workspaces, operator: OperatorProcess, lacking: d
         leaving = [
             name
             for name in silent
-            if is_ready(claims[name]) and "deletionTimestamp" not in claims[name]["metadata"]
+            if name in claims
+            and is_ready(claims[name])
+            and "deletionTimestamp" not in claims[name]["metadata"]
         ]
         for name in leaving:
             await workspaces.platform.kubectl("delete", "wc", "ide", "-n", name, "--wait=false")

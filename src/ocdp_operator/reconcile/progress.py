@@ -42,6 +42,8 @@ class Progress:
     result: Result | None = None
     """Set where the reconcile ends in a way of its own."""
     code: Reason | None = None
+    message: str = ""
+    """What the error said; a conflict says nothing that matters."""
     fault: Exception | None = None
     """Our own, if that is what ended it."""
     _stopped: bool = False
@@ -74,7 +76,10 @@ class Progress:
         """It ended by this error."""
         if isinstance(error, Conflict):
             self.result = Result.CONFLICT
-        elif isinstance(error, ReconcileError) and error.reason is not Reason.INTERNAL_ERROR:
+            return
+        if isinstance(error, ReconcileError):
+            self.message = error.message
+        if isinstance(error, ReconcileError) and error.reason is not Reason.INTERNAL_ERROR:
             self.result = Result.STALLED if isinstance(error, Stalled) else Result.WAITING
             self.code = error.reason
         else:

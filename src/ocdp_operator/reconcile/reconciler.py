@@ -282,6 +282,7 @@ def _account(run: Run) -> None:
         return
     ready = status.condition_set.get("Ready")
     template, failure = status.template, run.facts.error
+    message = failure.message if failure else progress.message
     revision = run.facts.workload.revision.revision if run.facts.workload else None
     _log.log(
         level,
@@ -295,7 +296,7 @@ def _account(run: Run) -> None:
         result=result,
         code=progress.code or (ready.reason if ready else None),
         ready=bool(ready and ready.status is Truth.TRUE),
-        **({"error": failure.message} if failure else {}),
+        **({"error": message} if message else {}),
         **({"exc_info": progress.fault} if progress.fault else {}),
     )
 

@@ -155,6 +155,22 @@ async def test_a_failure_between_the_measured_steps_is_told_where_it_belongs(
     assert (line["stage"], line["code"]) == (stage, "Forbidden")
 
 
+@pytest.mark.parametrize("call", ["patch_claim_status", "apply_status"])
+async def test_what_keeps_the_operator_from_reporting_is_in_its_log(
+    monkeypatch: pytest.MonkeyPatch, call: str
+):
+    async def refuse(*_: object, **__: object) -> None:
+        raise Waiting(Reason.FORBIDDEN, "No right to write that.")
+
+    world = World(app())
+    world.ask_for()
+    monkeypatch.setattr(world.cluster, call, refuse)
+    await world.reconcile(2)
+    world.make_healthy()
+    _, lines = await look(world, 2)
+    assert ("Forbidden", "No right to write that.") in {(line["code"], line.get("error")) for line in lines}
+
+
 async def test_an_outage_is_told_as_the_stage_that_met_it(world: World):
     world.away = True
     heard, (line,) = await look(world)

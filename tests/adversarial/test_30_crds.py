@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -43,6 +44,8 @@ async def installed(own_platform: Platform) -> AsyncIterator[Platform]:
     """After the test the CRDs are as config/ says."""
     yield own_platform
     await install(own_platform)
+    # kubectl remembers for hours which versions were served, and asks for the newest of them.
+    rmtree(own_platform.cluster.workdir / "kubectl-cache", ignore_errors=True)
 
 
 class Kubelet:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import count
 from typing import Any
 
 from ocdp_operator.model.names import FIELD_MANAGER
@@ -18,6 +19,9 @@ Path = tuple[str, ...]
 _KEYED = ("containers", "initContainers", "volumes", "env", "volumeMounts")
 _ITEM_KEY = {"volumeMounts": "mountPath"}
 _SERVER_OWNED = ("apiVersion", "kind")
+_OURS = (FIELD_MANAGER, "Apply", "")
+_TICKS = count(1)
+"""The server's clock, one tick for each apply that changes something."""
 _METADATA = ("labels", "annotations", "ownerReferences", "finalizers")
 
 
@@ -29,7 +33,7 @@ def applied(live: Raw | None, manifest: Raw) -> Raw:
         entries["before-first-apply", "Update", ""] = set(dict(_flat(_owned_parts(live))))
     desired = deepcopy(_owned_parts(manifest))
     before = dict(_flat(_owned_parts(result)))
-    ours, wanted = entries.pop((FIELD_MANAGER, "Apply", ""), set()), dict(_flat(desired))
+    ours, wanted = entries.pop(_OURS, set()), dict(_flat(desired))
     changed = {path for path, value in wanted.items() if before.get(path, _ABSENT) != value}
     for fields in entries.values():
         fields.difference_update(changed)
@@ -39,8 +43,11 @@ def applied(live: Raw | None, manifest: Raw) -> Raw:
         _drop(result, path)
     result |= {name: manifest[name] for name in _SERVER_OWNED}
     result["metadata"]["name"] = manifest["metadata"]["name"]
-    entries[FIELD_MANAGER, "Apply", ""] = set(wanted)
-    _write_entries(result, entries)
+    times = _times(result)
+    entries[_OURS] = set(wanted)
+    if changed or ours != entries[_OURS]:
+        times[_OURS] = str(next(_TICKS))
+    _write_entries(result, entries, times)
     return result
 
 
@@ -58,7 +65,7 @@ def updated(live: Raw, changed_to: Raw, manager: str, subresource: str = "") -> 
     for fields in entries.values():
         fields.difference_update(changed)
     entries.setdefault((manager, "Update", ""), set()).update(changed & after.keys())
-    _write_entries(result, entries)
+    _write_entries(result, entries, _times(live))
     return result
 
 
@@ -158,7 +165,15 @@ def _paths(tree: Raw, prefix: Path = ()) -> Iterator[Path]:
             yield (*prefix, step)
 
 
-def _write_entries(raw: Raw, entries: _Entries) -> None:
+def _times(raw: Raw) -> dict[tuple[str, str, str], str]:
+    found = raw["metadata"].get("managedFields") or ()
+    return {
+        (entry["manager"], entry["operation"], entry.get("subresource", "")): entry.get("time", "")
+        for entry in found
+    }
+
+
+def _write_entries(raw: Raw, entries: _Entries, times: dict[tuple[str, str, str], str]) -> None:
     raw["metadata"]["managedFields"] = [
         {
             "manager": manager,
@@ -166,6 +181,7 @@ def _write_entries(raw: Raw, entries: _Entries) -> None:
             "apiVersion": raw["apiVersion"],
             "fieldsType": "FieldsV1",
             "fieldsV1": _tree(fields),
+            "time": times.get((manager, operation, subresource), ""),
             **({"subresource": subresource} if subresource else {}),
         }
         for (manager, operation, subresource), fields in entries.items()

@@ -10,6 +10,9 @@ from ocdp_operator.model.kinds import SECRET, WORKLOAD, Kind, find_kind
 from ocdp_operator.model.names import FIELD_MANAGER, OWNER, credentials_name
 from ocdp_operator.model.wire import digest
 
+_OF_AN_APPLY = ("apiVersion", "fieldsV1", "time")
+"""What the digest of an apply is made of."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectRef:
@@ -108,7 +111,11 @@ class Observed:
     resource_version: str
     mark: Mark | None
     applied_digest: str
-    """Digest of our ``Apply`` entry in managedFields; empty when there is none."""
+    """Digest of our ``Apply`` entry in managedFields, with the second of our last change; empty when there is none.
+
+    The fields alone would not tell that a process of ours, late and forgotten, changed the value of one that is still ours.
+    An apply that changes nothing leaves the time as it is.
+    """
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -133,7 +140,7 @@ class Observed:
             uid=metadata["uid"],
             resource_version=metadata["resourceVersion"],
             mark=Mark.parse(annotations.get(OWNER, "")),
-            applied_digest=digest([own["apiVersion"], own.get("fieldsV1", {})]) if own else "",
+            applied_digest=digest([own.get(part) for part in _OF_AN_APPLY]) if own else "",
             generation=metadata.get("generation", 0),
             labels=metadata.get("labels") or {},
             annotations=annotations,

@@ -21,6 +21,7 @@ from tests.support.cluster_worlds import (
     stateful_set,
     workload,
 )
+from tests.support.world import eventually
 
 CONFIG = ObjectRef("", "ConfigMap", "ide-config")
 CREDENTIALS = ObjectRef("", "Secret", "ide-credentials")
@@ -94,7 +95,20 @@ class TestApply:
         live = await world.live(CONFIG)
         assert live is not None
         assert live["data"] == {"a": "1"}
-        assert again.applied_digest == created.applied_digest
+        assert again.applied_digest != seen.applied_digest
+        assert await _apply(world, config_map(a="1"), uid=created.uid) == again
+
+    async def test_value_that_another_apply_of_ours_changed_changes_the_digest(self, world: World) -> None:
+        created = await _apply(world, config_map(a="0"))
+
+        async def told() -> bool:  # the server's clock counts seconds
+            nonlocal value
+            value += 1
+            late = await _apply(world, config_map(a=str(value)), uid=created.uid)
+            return late.applied_digest != created.applied_digest
+
+        value = 0
+        await eventually(told, "the late apply is seen")
 
     async def test_field_that_somebody_else_added_is_no_drift(self, world: World) -> None:
         created = await _apply(world, config_map(a="1"))
@@ -137,7 +151,7 @@ class TestDisown:
         assert taken_over.before_first_apply
         ours = await world.cluster.disown(world.namespace, taken_over)
         assert not ours.before_first_apply
-        assert ours.applied_digest == created.applied_digest
+        assert ours.applied_digest == taken_over.applied_digest
 
     async def test_field_leaves_with_the_manifest_after_a_takeover(self, world: World) -> None:
         created = await _apply(world, config_map(a="1", b="2"))
@@ -167,7 +181,7 @@ class TestDisown:
         assert pod["containers"][0]["volumeMounts"] == mounts
         assert not pod.get("initContainers")
         assert ours.foreign_parts == ()
-        assert ours.applied_digest == created.applied_digest
+        assert ours.applied_digest == intruded.applied_digest
 
     async def test_nothing_foreign_costs_no_write(self, world: World) -> None:
         created = await _apply(world, deployment())

@@ -151,12 +151,12 @@ def test_only_our_own_apply_entry_counts(other):
     assert live(other, ours).applied_digest == live(ours).applied_digest != ""
 
 
-def test_the_digest_follows_the_fields_we_own_and_not_the_time():
-    one, again = managed(fieldsV1=OWNED, time="1"), managed(fieldsV1=OWNED, time="2")
+def test_the_digest_follows_the_fields_we_own_and_when_we_changed_them():
+    one, late = managed(fieldsV1=OWNED, time="1"), managed(fieldsV1=OWNED, time="2")
 
-    assert live(one).applied_digest == live(again).applied_digest
-    assert live(one).applied_digest != live(managed(fieldsV1={})).applied_digest
-    assert live(one).applied_digest != live(managed(fieldsV1=OWNED, apiVersion="apps/v2")).applied_digest
+    assert live(one).applied_digest != live(late).applied_digest
+    assert live(one).applied_digest != live(managed(fieldsV1={}, time="1")).applied_digest
+    assert live(one).applied_digest != live(managed(fieldsV1=OWNED, time="1", apiVersion="v2")).applied_digest
 
 
 def test_fields_left_over_from_another_client_are_seen():

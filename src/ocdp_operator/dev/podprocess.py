@@ -41,6 +41,15 @@ class PodProcess:
         )
         return cls(run, await Process.start(command))
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def ended(self) -> int:
+        """The exit code, once it has ended by itself or by somebody's signal."""
+        return await self._process.wait()
+
     async def ready(self) -> None:
         """Returns when its startup and then its readiness probe succeeded.
 

@@ -1,8 +1,9 @@
 """A Pod read as what it asks of a process: arguments, environment, files, probes, and the time it has to end.
 
 What a kubelet would do with one container, without a container: volumes become directories, and where an argument or a plain
-value names a path below a mount, it names that directory instead. What cannot be had this way is refused, not left out:
-other volume types, resource fields, init containers. Fields as in the core/v1 API.
+value names a path below a mount, it names that directory instead, unless whoever starts it can put the directory there.
+What cannot be had this way is refused, not left out: other volume types, resource fields, init containers. Fields as in the
+core/v1 API.
 """
 
 from __future__ import annotations
@@ -48,6 +49,19 @@ class HttpProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class Confinement:
+    """As whom it runs, and what it may not write to."""
+
+    user: int | None
+    group: int | None
+    volume_group: int | None
+    """``fsGroup``: its volumes belong to this group, and it is a member."""
+    read_only_root: bool
+    read_only_mounts: frozenset[str]
+    """Mount paths."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerRun:
     """What one container of a Pod asks for."""
 
@@ -62,6 +76,7 @@ class ContainerRun:
     probes: Mapping[str, HttpProbe]
     """``startup``, ``liveness`` and ``readiness``, where given."""
     grace_seconds: int
+    confinement: Confinement
 
 
 def contents(body: Mapping[str, Any]) -> Contents:
@@ -71,10 +86,13 @@ def contents(body: Mapping[str, Any]) -> Contents:
     return decoded | {key: value.encode() for key, value in (body.get(plain) or {}).items()}
 
 
-def read_container(pod: Mapping[str, Any], referred: Referred, directory: Path) -> ContainerRun:
+def read_container(
+    pod: Mapping[str, Any], referred: Referred, directory: Path, *, mapped: bool = True
+) -> ContainerRun:
     """The run of the only container of ``pod``, whose volumes are made below ``directory``.
 
-    ``pod`` is one that the API server made: with a name, a namespace and every default.
+    ``pod`` is one that the API server made: with a name, a namespace and every default. Not ``mapped``, paths stay as they
+    are: the caller sees to it that the process finds its mounts there.
 
     Raises:
         LocalEnvironmentError: a ConfigMap, Secret or key that is not optional is missing, or the Pod asks for something that
@@ -85,7 +103,7 @@ def read_container(pod: Mapping[str, Any], referred: Referred, directory: Path) 
         raise LocalEnvironmentError("Only a Pod with exactly one container can be run as a process.")
     container = spec["containers"][0]
     mounts = dict(_mounted(spec, container, referred, directory))
-    paths = _Paths(mounts)
+    paths = _Paths(mounts if mapped else {})
     environment = _Environment(pod, referred, paths).of(container)
     ports = {port["name"]: port["containerPort"] for port in container.get("ports", ()) if "name" in port}
     return ContainerRun(
@@ -96,6 +114,22 @@ def read_container(pod: Mapping[str, Any], referred: Referred, directory: Path) 
         mounts=mounts,
         probes=dict(_probes(container, ports)),
         grace_seconds=spec.get("terminationGracePeriodSeconds", 30),
+        confinement=_confinement(spec, container),
+    )
+
+
+def _confinement(spec: Mapping[str, Any], container: Mapping[str, Any]) -> Confinement:
+    own = container.get("securityContext", {})
+    said = {**spec.get("securityContext", {}), **own}
+    mounts = container.get("volumeMounts", ())
+    return Confinement(
+        user=said.get("runAsUser"),
+        group=said.get("runAsGroup"),
+        volume_group=said.get("fsGroup"),
+        read_only_root=own.get("readOnlyRootFilesystem", False),
+        read_only_mounts=frozenset(
+            mount["mountPath"].rstrip("/") for mount in mounts if mount.get("readOnly")
+        ),
     )
 
 
@@ -109,12 +143,15 @@ def _mounted(
         root = directory / mount["name"]
         if not root.exists():
             _fill(volumes[mount["name"]], referred, root)
-        yield mount["mountPath"].rstrip("/"), root / mount.get("subPath", "")
+        mounted = root / mount.get("subPath", "")
+        if not mounted.exists():
+            mounted.mkdir(parents=True)
+        yield mount["mountPath"].rstrip("/"), mounted
 
 
 def _fill(volume: Mapping[str, Any], referred: Referred, root: Path) -> None:
     root.mkdir(parents=True)
-    if "emptyDir" in volume:
+    if "emptyDir" in volume or "persistentVolumeClaim" in volume:
         return
     for kind, key, known in (
         ("configMap", "name", referred.config_maps),

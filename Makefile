@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .venv/.installed: requirements/dev.lock pyproject.toml
 	@echo "Installing the locked dependencies into .venv"
@@ -64,9 +64,17 @@ e2e: setup ## The operator on a real control plane
 adversarial: setup ## Attacks, crashes and faults, each test named after its number (about half an hour)
 	@$(PYTEST) tests/adversarial
 
+.PHONY: programs
+programs: ## Install the real code-server and LiteLLM for `test-programs`: 1.6 GB in the cache (docs/apps.md)
+	@hack/install-programs
+
+.PHONY: test-programs
+test-programs: setup ## Those programs, as the rendered manifests start them; as root (not part of `test`)
+	@$(PYTEST) tests/programs -v --capture=no
+
 .PHONY: test
-test: setup lint validate ## Everything but the adversarial tests: lint, types, import contracts, manifests, unit, contract, integration, e2e
-	@$(PYTEST) tests --ignore=tests/adversarial
+test: setup lint validate ## All but adversarial and test-programs: lint, types, import contracts, manifests, unit, contract, integration, e2e
+	@$(PYTEST) tests --ignore=tests/adversarial --ignore=tests/programs
 
 .PHONY: bench
 bench: setup ## Floor and operator side by side, and the run before the tuning (ARGS="--claims 300 --concurrency 8")

@@ -23,7 +23,7 @@ pytest_plugins = [
     "tests.support.fix_operator",
 ]
 
-_MARKS = ("unit", "contract", "integration", "e2e", "adversarial")
+_MARKS = ("unit", "contract", "integration", "e2e", "adversarial", "programs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ocdp_operator.dev.process import run
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.objects import Manifest
 from ocdp_operator.model.publication import TemplateEntry, parse_entries
@@ -30,6 +31,24 @@ Objects = dict[str, dict[str, Any]]
 """``Kind/name`` -> manifest."""
 Build = Callable[[Mapping[str, bytes]], Awaitable[Objects]]
 """Renders an overlay, given as its files, which lies beside ``source``, the repository's root."""
+
+
+def build_with(kustomize: Path, directory: Path) -> Build:
+    """Builds in ``directory``, as a person does who has the binary and the repository."""
+
+    async def build(overlay: Mapping[str, bytes]) -> Objects:
+        files = {f"source/{path}": content for path, content in app_files().items()}
+        files |= {f"overlay/{path}": content for path, content in overlay.items()}
+        for path, content in files.items():
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (directory / path).write_bytes(content)
+        ended = await run(str(kustomize), "build", str(directory / "overlay"), env={})
+        assert ended.code == 0, ended.errors
+        assert not ended.errors, ended.errors
+        documents = [document for document in yaml.safe_load_all(ended.output) if document]
+        return {f"{each['kind']}/{each['metadata']['name']}": each for each in documents}
+
+    return build
 
 
 def app_files() -> dict[str, bytes]:

@@ -48,7 +48,15 @@ def _prefix(run: ContainerRun, image: Image, directory: Path) -> tuple[str, ...]
     root.mkdir()
     script = "\n".join(shlex.join(command) for command in _mounts(run, image, root, directory))
     inside = shlex.join((_tool("chroot"), str(root), *_becoming(run), *_in_directory(image)))
-    return (_tool("unshare"), "--mount", _tool("sh"), "-euc", f'{script}\nexec {inside} "$@"', "sh", *image.entry)
+    return (
+        _tool("unshare"),
+        "--mount",
+        _tool("sh"),
+        "-euc",
+        f'{script}\nexec {inside} "$@"',
+        "sh",
+        *image.entry,
+    )
 
 
 def _becoming(run: ContainerRun) -> tuple[str, ...]:

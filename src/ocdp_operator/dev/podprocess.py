@@ -104,6 +104,10 @@ class PodProcess:
         """SIGKILL to whatever is left of it; idempotent."""
         await self._process.stop(seconds=0, sign=signal.SIGKILL)
 
+    def log(self) -> str:
+        """All that it wrote."""
+        return self._process.command.log.read_text(errors="replace")
+
     def tail(self) -> str:
         """The last lines it wrote."""
         return self._process.tail()

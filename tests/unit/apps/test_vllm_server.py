@@ -9,6 +9,7 @@ import pytest
 from tests.support.app_renderings import (
     APPS_DIRECTORY,
     DOMAIN,
+    ROOT,
     Build,
     config,
     container,
@@ -19,6 +20,7 @@ from tests.support.app_renderings import (
     rendered,
     writable,
 )
+from tests.support.installs import render
 
 APP = "vllm-server"
 FLAGS = {
@@ -26,27 +28,50 @@ FLAGS = {
     for line in (Path(__file__).parent / "vllm-flags.txt").read_text().splitlines()
     if line and not line.startswith("#")
 }
-ELSEWHERE = {"api-key", "host"}
-"""The key is in the environment, where `ps` does not show it; it listens everywhere as it is."""
+ELSEWHERE = {"api-key", "hf-token", "host", "config"}
+"""Keys are in the environment, where `ps` does not show them; it listens everywhere as it is."""
+CODE = {
+    "trust-remote-code",
+    "middleware",
+    "logits-processors",
+    "io-processor-plugin",
+    "reasoning-parser-plugin",
+    "tool-parser-plugin",
+}
+"""They load Python, from the model's repository or by a name."""
+OURS = FLAGS - ELSEWHERE - CODE
+OVERLAYS = sorted((ROOT / "tests" / "kustomize").glob(f"{APP}-*"))
 
 
 @pytest.mark.parametrize("components", [(), ("cpu-only",)])
 async def test_the_file_holds_flags_of_the_pinned_version(build: Build, components: tuple[str, ...]):
     objects = await build(on_base(APP, *components))
-    assert config(objects).keys() <= FLAGS - ELSEWHERE
+    assert config(objects).keys() <= OURS
     assert {"model", "tensor-parallel-size", "shutdown-timeout"} <= config(objects).keys()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda overlay: overlay.name)
+async def test_so_does_the_file_of_every_overlay(kustomize: Path, overlay: Path):
+    objects = {f"{body['kind']}/": body for body in await render(kustomize, overlay)}
+    assert {"model", "shutdown-timeout"} <= config(objects).keys() <= OURS
+
+
+def test_the_list_of_flags_is_whole():
+    assert len(FLAGS) > 300
+    assert FLAGS > ELSEWHERE | CODE
+    assert not FLAGS & {"swap-space", "device"}  # older versions had them
 
 
 def test_the_flags_are_those_of_the_version_in_the_base():
     first, *_ = (Path(__file__).parent / "vllm-flags.txt").read_text().splitlines()
     base = (APPS_DIRECTORY / APP / "base" / "kustomization.yaml").read_text()
     assert "newTag: v0.33.0" in base
-    assert "0.33.0" in first
+    assert "`vllm serve` 0.33.0:" in first
 
 
 def test_a_value_reaches_only_flags_of_the_pinned_version():
     targets = [mapping.config_file for mapping in example_template(APP).mappings if mapping.config_file]
-    assert {target.pointer.removeprefix("/") for target in targets} <= FLAGS - ELSEWHERE
+    assert {target.pointer.removeprefix("/") for target in targets} <= OURS
 
 
 async def test_the_file_is_named_in_two_words(build: Build):

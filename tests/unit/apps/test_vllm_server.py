@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,11 @@ from tests.support.app_renderings import (
     DOMAIN,
     ROOT,
     Build,
+    Objects,
     config,
     container,
     example_template,
+    example_values,
     named,
     on_base,
     pod,
@@ -40,20 +43,26 @@ CODE = {
 }
 """They load Python, from the model's repository or by a name."""
 OURS = FLAGS - ELSEWHERE - CODE
+OFF_BY_THEMSELVES = {"enforce-eager", "no-enable-prefix-caching"}
 OVERLAYS = sorted((ROOT / "tests" / "kustomize").glob(f"{APP}-*"))
+
+
+def flags(objects: Objects) -> set[str]:
+    """Of the file. A boolean flag can be turned off by its name with ``no-``."""
+    return {key.removeprefix("no-") for key in config(objects)}
 
 
 @pytest.mark.parametrize("components", [(), ("cpu-only",)])
 async def test_the_file_holds_flags_of_the_pinned_version(build: Build, components: tuple[str, ...]):
     objects = await build(on_base(APP, *components))
-    assert config(objects).keys() <= OURS
+    assert flags(objects) <= OURS
     assert {"model", "tensor-parallel-size", "shutdown-timeout"} <= config(objects).keys()
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda overlay: overlay.name)
 async def test_so_does_the_file_of_every_overlay(kustomize: Path, overlay: Path):
     objects = {f"{body['kind']}/": body for body in await render(kustomize, overlay)}
-    assert {"model", "shutdown-timeout"} <= config(objects).keys() <= OURS
+    assert {"model", "shutdown-timeout"} <= flags(objects) <= OURS
 
 
 def test_the_list_of_flags_is_whole():
@@ -71,7 +80,14 @@ def test_the_flags_are_those_of_the_version_in_the_base():
 
 def test_a_value_reaches_only_flags_of_the_pinned_version():
     targets = [mapping.config_file for mapping in example_template(APP).mappings if mapping.config_file]
-    assert {target.pointer.removeprefix("/") for target in targets} <= OURS
+    assert {target.pointer.removeprefix("/").removeprefix("no-") for target in targets} <= OURS
+
+
+@pytest.mark.parametrize("values", example_values(APP), ids=str)
+async def test_nothing_is_turned_off_by_false(build: Build, values: dict[str, Any]):
+    """vLLM drops a false from its file and says nothing; then what is on by itself stays on."""
+    settings = config(await rendered(build, APP, values))
+    assert {key for key, value in settings.items() if value is False} <= OFF_BY_THEMSELVES
 
 
 async def test_the_file_is_named_in_two_words(build: Build):
@@ -112,14 +128,14 @@ async def test_values_reach_the_file(build: Build):
         "servedModelName": "chat",
         "maxModelLen": 8192,
         "enforceEager": True,
-        "enablePrefixCaching": False,
+        "disablePrefixCaching": True,
     }
     settings = config(await rendered(build, APP, values))
     assert settings["model"] == "Qwen/Qwen3-8B"
     assert settings["served-model-name"] == "chat"
     assert settings["max-model-len"] == 8192
     assert settings["enforce-eager"] is True
-    assert settings["enable-prefix-caching"] is False
+    assert settings["no-enable-prefix-caching"] is True
     assert settings["gpu-memory-utilization"] == 0.9
     assert "quantization" not in settings
 

@@ -41,4 +41,4 @@ async def ask(method: str, url: str, **options: Any) -> Answer:
 
 def show(line: str) -> None:
     """Below the name of the test that is running."""
-    print(f"\n    {line}", end="", flush=True)  # noqa: T201 - what a program answered is what these tests are for
+    print(f"\n    {line}", end=" ", flush=True)  # noqa: T201 - what a program answered is what these tests are for

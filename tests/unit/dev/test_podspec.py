@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ocdp_operator.dev.errors import LocalEnvironmentError
-from ocdp_operator.dev.podspec import ContainerRun, HttpProbe, Referred, contents, read_container
+from ocdp_operator.dev.podspec import Confinement, ContainerRun, HttpProbe, Referred, contents, read_container
 
 REFERRED = Referred(
     config_maps={"settings": {"settings.yaml": b"a: 1", "other": b"2"}},
@@ -114,6 +114,36 @@ def test_chosen_keys_and_a_sub_path_are_mounted(tmp_path: Path) -> None:
 
     (path,) = read(tmp_path, made).arguments
     assert Path(path).read_bytes() == b"2"
+
+
+def test_paths_stay_for_a_process_that_has_its_mounts_in_place(tmp_path: Path) -> None:
+    claim = {"name": "home", "persistentVolumeClaim": {"claimName": "home"}}
+    made = pod(
+        volumes=(claim,),
+        volumeMounts=[{"name": "home", "mountPath": "/home/coder", "subPath": "home"}],
+        args=["/home/coder"],
+    )
+    run = read_container(made, REFERRED, tmp_path, mapped=False)
+
+    assert run.arguments == ("/home/coder",)
+    assert run.mounts == {"/home/coder": tmp_path / "home" / "home"}
+    assert list(run.mounts["/home/coder"].iterdir()) == []
+
+
+def test_its_user_is_the_containers_before_the_pods(tmp_path: Path) -> None:
+    made = pod(
+        volumes=(SETTINGS, TMP),
+        volumeMounts=[
+            {"name": "settings", "mountPath": "/etc/app/", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+        securityContext={"runAsUser": 2, "readOnlyRootFilesystem": True},
+    )
+    made["spec"]["securityContext"] = {"runAsUser": 1, "runAsGroup": 3, "fsGroup": 4}
+
+    assert read(tmp_path, made).confinement == Confinement(
+        user=2, group=3, volume_group=4, read_only_root=True, read_only_mounts=frozenset({"/etc/app"})
+    )
 
 
 def test_an_optional_secret_that_is_absent_is_an_empty_directory(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ async def test_28_two_that_know_nothing_of_each_other_agree(
     for name in names:
         await team.gone(name)
     deleted = audit.counted(team.namespace, "delete", 200)
-    assert set(deleted.values()) <= {1}, deleted
+    # A volume claim leaves when its pod has left: until then a second deletion is answered like the first, and does nothing.
+    twice = {name for name, times in deleted.items() if times > 1}
+    assert all(name.startswith("persistentvolumeclaims/") for name in twice), deleted
     assert await team.marked() == set()
     assert operator.running
     assert second.running

@@ -7,6 +7,7 @@ no plugin: its PATH is empty, its HOME is a new directory, and no plugin flag is
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import resource
 import shutil
@@ -78,6 +79,7 @@ class KustomizeRenderer:
 
     async def close(self) -> None:
         """Gives the directory back; builds that are under way must have ended."""
+        self._left = [left for left in self._left if not _removed(left)]
         work, self._work = self._work, None
         if work is not None:
             work.release()
@@ -160,7 +162,7 @@ class KustomizeRenderer:
 
 def _removed(directory: Path) -> bool:
     shutil.rmtree(directory, ignore_errors=True)
-    return not directory.exists()
+    return not os.path.lexists(directory)  # raises nothing
 
 
 def _locate(wanted: Path | None) -> tuple[str, ...]:

@@ -41,6 +41,16 @@ class Desired:
     """An entry for each manifest, ``sent`` filled in, ``uid`` and ``applied`` empty."""
 
 
+def without_idle_secret(rendering: Rendering, workload: ResolvedWorkload, *, recorded: bool) -> Rendering:
+    """The rendering without its credentials Secret where that holds no key, no pod refers to it, and none is on record.
+
+    An empty Secret that nobody reads is no object; but no edit lets go of one that may hold what somebody needs.
+    """
+    if recorded or workload.secret_keys or any(_uses_credentials(m, workload) for m in rendering.manifests):
+        return rendering
+    return Rendering(tuple(m for m in rendering.manifests if not _is_credentials(m.ref, workload)))
+
+
 def stamp(
     rendering: Rendering,
     workload: ResolvedWorkload,
@@ -52,8 +62,6 @@ def stamp(
 ) -> Desired:
     """The manifests as they are sent; the rendering is left as it is.
 
-    The credentials Secret is sent where it holds a key or a pod refers to it: an empty one that nobody reads is no object.
-
     Args:
         rendering: what kustomize gave back, which ``policy.check`` let through.
         workload: whose it is.
@@ -63,14 +71,9 @@ def stamp(
         content_named: names of generated ConfigMaps as the base calls them, without prefix and hash.
     """
     stamped = []
-    has_secret = bool(workload.secret_keys) or any(
-        _uses_credentials(m, workload) for m in rendering.manifests
-    )
     for manifest in sorted(rendering.manifests, key=lambda m: object_order(m.ref)):
         body = _with_identity(manifest.body, manifest.ref, workload, claim_uid)
         if _is_credentials(manifest.ref, workload):
-            if not has_secret:
-                continue
             body = _with_credentials(body, secret_data, credentials_version)
         if manifest.ref.kind in _WITH_PODS:
             body = _with_pod_stamps(body, manifest, workload, credentials_version)

@@ -119,13 +119,14 @@ async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> Obse
     what = ""
     for _ in range(_LOOKS):
         live = await run.ports.cluster.get(run.namespace, manifest.ref)
-        what = "came and went" if live is None else "was replaced"
-        if live is not None:
+        if live is None:
+            what = "came and went"
+            await _still_asked_for(run)  # it may have gone because the claim did
+        else:
+            what = "was replaced"
             check_owner(run, live)
-        if live is not None and run.owns(
-            live
-        ):  # whatever comes next: another attempt need not find it out again
-            run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
+            if run.owns(live):  # whatever comes next: another attempt need not find it out again
+                run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
         with suppress(Conflict):
             return await run.ports.cluster.apply(run.namespace, manifest, uid=live.uid if live else "")
     raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} {what} while it was applied.")

@@ -23,9 +23,9 @@ from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
 from ocdp_operator.plan.references import live_references
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
-from ocdp_operator.plan.stamp import Desired, stamp, workload_manifest
+from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest
 from ocdp_operator.reconcile.applying import apply_all
-from ocdp_operator.reconcile.credentials import provide_credentials
+from ocdp_operator.reconcile.credentials import credentials_ref, provide_credentials
 from ocdp_operator.reconcile.removing import Removal, remove
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
 
@@ -132,8 +132,9 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
         policy.check(rendering, workload, run.rules.limits)
     with progress.of(Step.APPLY):
         credentials = await provide_credentials(run, workload)
+        recorded = credentials_ref(workload.claim_name) in run.facts.inventory
         desired = stamp(
-            rendering,
+            without_idle_secret(rendering, workload, recorded=recorded),
             workload,
             claim_uid=run.claim.uid,
             secret_data=credentials.data,

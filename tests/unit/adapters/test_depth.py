@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import orjson
 import pytest
@@ -53,6 +54,17 @@ def test_what_lies_too_deep_is_left_out_and_the_rest_stays(levels):
     assert (found["before"], found["after"][1]) == ("{[", "]")
     assert {levels_of(found["deep"]), levels_of(found["after"][0])} <= set(range(1, MAX_LEVELS + 1))
     assert parse(text.encode())["before"] == "{["
+
+
+def test_a_long_text_with_brackets_costs_little_memory():
+    document = orjson.dumps({"text": "{" * 600 + "x" * 2_000_000})
+
+    tracemalloc.start()
+    assert readable(document) is document
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 8_000_000
 
 
 def test_several_deep_parts_of_one_list_are_each_cut():

@@ -15,7 +15,7 @@ from ocdp_operator.model.names import CLAIM_NAME, CLAIM_UID, CREDENTIALS_VERSION
 from ocdp_operator.model.objects import Manifest, Mark
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.plan.health import assess
-from ocdp_operator.plan.stamp import Desired, stamp, workload_manifest, workload_status
+from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest, workload_status
 from tests.support import builders
 from tests.support.builders import NAMESPACE, changed, entry, manifest, pod_spec, ref, resolved, template
 
@@ -27,7 +27,7 @@ FROM_SECRET = {"valueFrom": {"secretKeyRef": {"name": "ide-credentials", "key": 
 def stamped(*manifests: Manifest, workload=None, data=None, version=1, content_named=()) -> Desired:
     return stamp(
         Rendering(manifests),
-        workload or resolved(secret_keys=dict.fromkeys(data or {}, 24)),
+        workload or resolved(),
         claim_uid=UID,
         secret_data=data or {},
         credentials_version=version,
@@ -81,15 +81,22 @@ def test_the_credentials_secret_is_filled():
     assert body(SECRET, data={"K": "dmFsdWU="})["data"] == {"K": "dmFsdWU="}
 
 
-def test_an_empty_credentials_secret_that_no_pod_reads_is_not_sent():
-    assert stamped(SECRET, manifest("Deployment", "ide-web")).manifests[0].ref.kind == "Deployment"
-    assert len(stamped(SECRET).manifests) == 0
+@pytest.mark.parametrize(
+    ("keys", "recorded", "reads", "kept"),
+    [
+        pytest.param({}, False, False, False, id="it is idle"),
+        pytest.param({"K": 24}, False, False, True, id="it holds a key"),
+        pytest.param({}, True, False, True, id="it is there already"),
+        pytest.param({}, False, True, True, id="a pod reads it"),
+    ],
+)
+def test_an_idle_credentials_secret_is_no_object(keys, recorded: bool, reads: bool, kept: bool):
+    reader = uses(containers=[{"name": "a", "envFrom": [{"secretRef": {"name": "ide-credentials"}}]}])
+    rendering = Rendering((SECRET, reader if reads else manifest("Deployment", "ide-web")))
 
+    found = without_idle_secret(rendering, resolved(secret_keys=keys), recorded=recorded)
 
-def test_an_empty_credentials_secret_that_a_pod_reads_is_sent():
-    reads = uses(containers=[{"name": "a", "envFrom": [{"secretRef": {"name": "ide-credentials"}}]}])
-
-    assert {m.ref.kind for m in stamped(SECRET, reads).manifests} == {"Secret", "Deployment"}
+    assert {m.ref.kind for m in found.manifests} == ({"Secret", "Deployment"} if kept else {"Deployment"})
 
 
 def test_no_secret_value_reaches_the_inventory():
@@ -176,7 +183,7 @@ def test_objects_are_applied_by_wave_then_kind_then_name():
         ("NetworkPolicy", "ide-a"), ("ServiceAccount", "ide-a"),
     ]  # fmt: skip
 
-    desired = stamped(*(manifest(kind, name) for kind, name in kinds), data={"K": "dg=="})
+    desired = stamped(*(manifest(kind, name) for kind, name in kinds))
 
     assert [str(m.ref) for m in desired.manifests] == [
         "ServiceAccount/ide-a", "NetworkPolicy/ide-a", "ConfigMap/ide-a", "Secret/ide-credentials",

@@ -6,6 +6,7 @@ import pytest
 
 from ocdp_operator.errors import Conflict
 from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
+from ocdp_operator.model.objects import Manifest, Observed
 from tests.support.pipeline_world import KEY, World, app
 
 
@@ -56,3 +57,37 @@ async def test_a_change_that_must_be_judged_is_a_conflict(change: str):
     await world.reconcile()
     assert refused
     assert world.cluster.claims[KEY].get("status") == before
+
+
+async def test_a_creation_that_meets_the_release_by_another_process_creates_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    world = World(app())
+    world.ask_for()
+    apply = world.cluster.apply
+
+    async def meets_it(namespace: str, manifest: Manifest, *, uid: str) -> Observed:
+        if manifest.ref.kind == "Service" and KEY in world.cluster.claims:
+            del world.cluster.claims[KEY]
+            raise Conflict("It was there, and goes.")
+        return await apply(namespace, manifest, uid=uid)
+
+    monkeypatch.setattr(world.cluster, "apply", meets_it)
+    await world.reconcile()
+    assert "Service/ide-web" not in world.live()
+
+
+async def test_a_conflict_that_passes_by_itself_costs_another_look(monkeypatch: pytest.MonkeyPatch):
+    world = World(app())
+    world.ask_for()
+    apply, refused = world.cluster.apply, []
+
+    async def refuses_once(namespace: str, manifest: Manifest, *, uid: str) -> Observed:
+        if manifest.ref.kind == "Service" and not refused:
+            refused.append(manifest.ref)
+            raise Conflict("Not now.")
+        return await apply(namespace, manifest, uid=uid)
+
+    monkeypatch.setattr(world.cluster, "apply", refuses_once)
+    await world.reconcile()
+    assert "Service/ide-web" in world.live()

@@ -36,8 +36,8 @@ _SCHEMA_PATH: Final = re.compile(
     r"\): (\.[^:\s]+): (field not declared in schema|duplicate entries|expected \w+)?"
 )
 _UNDECLARED: Final = re.compile(r'unknown field "([\w.\[\]-]{1,100})"')
-_BAD_BODY: Final = frozenset({400, 422})
-"""How the API server answers to a field that it does not know; which of both, depends on the kind of patch."""
+_PATCH: Final = "patch"
+"""What the API server names as the field when it cannot read the patch itself."""
 _UID: Final = "metadata.uid"
 _MOST_FIELDS: Final = 5
 _LONGEST_DETAIL: Final = 300
@@ -101,9 +101,6 @@ def _by_admission(text: str, request: Request) -> OcdpError | None:
 
 
 def _by_code(code: int, status: Mapping[str, Any], text: str, request: Request) -> OcdpError:
-    undeclared = _UNDECLARED.search(text) if code in _BAD_BODY else None
-    if undeclared:
-        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
     meaning = _MEANINGS.get(code)
     if meaning is not None:
         return meaning(status, text, request)
@@ -111,6 +108,9 @@ def _by_code(code: int, status: Mapping[str, Any], text: str, request: Request) 
         return _malformed(text, request)
     if code >= 500:
         return Waiting(Reason.CLUSTER_UNAVAILABLE, f"The API server failed with HTTP status {code}.")
+    undeclared = _UNDECLARED.search(text)
+    if undeclared:
+        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
     return _failed(f"{request}: the API server refuses it with HTTP status {code}.", request)
 
 
@@ -191,6 +191,12 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
             value_path="/metadata/annotations",
             remedy="Remove annotations from the claim: all of them together may have 256 KiB.",
         )
+    of_patch = " ".join(
+        text for cause, text in zip(causes, texts, strict=True) if cause.get("field") == _PATCH
+    )
+    undeclared = _UNDECLARED.search(of_patch)
+    if undeclared:
+        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
     described = "; ".join(dict.fromkeys(_described(cause) for cause in causes[:_MOST_FIELDS]))
     return _failed(f"{request} is not valid: {described or 'the API server does not say why'}.", request)
 

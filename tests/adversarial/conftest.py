@@ -180,11 +180,12 @@ class Proxied:
     operator: OperatorProcess
     cluster: Cluster
 
-    def meanwhile(self, team: Team, *arguments: str, stdin: str = "") -> None:
+    def meanwhile(self, team: Team, *arguments: str, stdin: str = "", tenant: Tenant | None = None) -> None:
         """What somebody does with kubectl while a request of the operator is held: past the proxy, done on return."""
         cluster = self.cluster
+        kubeconfig = tenant.kubeconfig if tenant else cluster.kubeconfig
         subprocess.run(
-            (str(cluster.binaries.kubectl), f"--kubeconfig={cluster.kubeconfig}", f"--namespace={team.namespace}", *arguments),
+            (str(cluster.binaries.kubectl), f"--kubeconfig={kubeconfig}", f"--namespace={team.namespace}", *arguments),
             env=kubectl_environment(cluster.workdir), input=stdin.encode(), check=True, capture_output=True,
         )  # fmt: skip
 

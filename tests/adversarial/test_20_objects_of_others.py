@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.adversarial.conftest import Decoys, Tenant, assert_truthful, config_map, service
 from tests.support.apps import app_files, document
 from tests.support.world import Team, condition
@@ -56,6 +58,14 @@ async def test_20_an_object_of_somebody_else_is_neither_taken_nor_changed_nor_de
     # No pod runs on data or with credentials that were not adopted.
     assert not {"Deployment/volume-web", "Deployment/secret-web"} & (await team.objects()).keys()
 
+    if tenant.has_status:
+        # A record that calls them ours makes them ours for nobody.
+        for name, theirs in IN_THE_WAY.items():
+            await tenant.forge_status(name, inventory=[await _entry(team, theirs)])
+            await team.claim(name, values={"greeting": "again"}, deletionPolicy="Delete")
+        for name in IN_THE_WAY:
+            await team.until(name, "Applied", "False", "OwnershipConflict")
+
     for name in IN_THE_WAY:
         await team.delete(name)
     for name in IN_THE_WAY:
@@ -64,6 +74,14 @@ async def test_20_an_object_of_somebody_else_is_neither_taken_nor_changed_nor_de
     await assert_truthful(team)
     left = {item["metadata"]["labels"]["ocdp.io/claim-uid"] for item in (await _marked(team)).values()}
     assert left == {owner["metadata"]["uid"]}
+
+
+async def _entry(team: Team, theirs: str) -> dict[str, Any]:
+    """What the record would hold of an object of ours."""
+    found = await team.find(*theirs.split("/"))
+    assert found is not None
+    id_ = f"{found['metadata']['name']}__{found['kind']}"
+    return {"id": id_, "wave": 1, "uid": found["metadata"]["uid"], "sent": "x", "applied": "x"}
 
 
 async def _marked(team: Team) -> dict:

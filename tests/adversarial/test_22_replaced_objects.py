@@ -9,23 +9,24 @@ from typing import Any
 from aiohttp import web
 
 from ocdp_operator.model.names import OWNER
-from tests.adversarial.conftest import Decoys, Proxied, assert_truthful
+from tests.adversarial.conftest import Decoys, Proxied, Tenant, assert_truthful
 from tests.support.world import Team, condition
 
 THEIRS = {"ports": [{"port": 1}], "selector": {"theirs": "yes"}}
 
 
 class Swap:
-    """Replaces a Service at the moment of our next write to it, before the API server sees that write."""
+    """The tenant replaces a Service at the moment of our next write to it, before the API server sees that write."""
 
     def __init__(
-        self, proxied: Proxied, team: Team, claim: dict[str, Any], *, method: str, marked: bool
+        self, proxied: Proxied, tenant: Tenant, claim: dict[str, Any], *, method: str, marked: bool
     ) -> None:
+        team = tenant.team
         self.done = False
         self.name = f"{claim['metadata']['name']}-web"
         self._method = method
         self._part = f"/namespaces/{team.namespace}/services/{self.name}"
-        self._meanwhile = partial(proxied.meanwhile, team)
+        self._meanwhile = partial(proxied.meanwhile, team, tenant=tenant)
         metadata: dict[str, Any] = {"name": self.name}
         if marked:
             uid, name = claim["metadata"]["uid"], claim["metadata"]["name"]
@@ -46,7 +47,7 @@ class Swap:
 
 
 async def test_22_an_object_made_anew_by_somebody_is_neither_changed_nor_deleted(
-    team: Team, proxied: Proxied
+    team: Team, tenant: Tenant, proxied: Proxied
 ):
     names = ["edit", "edit-marked", "delete", "delete-marked", "prune", "unrecorded"]
     for name in names:
@@ -54,7 +55,7 @@ async def test_22_an_object_made_anew_by_somebody_is_neither_changed_nor_deleted
     claims = {name: await team.ready(name) for name in names}
 
     def swap(name: str, method: str) -> Swap:
-        return Swap(proxied, team, claims[name], method=method, marked=name.endswith("-marked"))
+        return Swap(proxied, tenant, claims[name], method=method, marked=name.endswith("-marked"))
 
     edits = [swap("edit", "PATCH"), swap("edit-marked", "PATCH")]
     deletes = [swap("delete", "DELETE"), swap("delete-marked", "DELETE")]
@@ -65,9 +66,7 @@ async def test_22_an_object_made_anew_by_somebody_is_neither_changed_nor_deleted
     await _forget_uid(team, claims["unrecorded"])
     for name in ("edit", "edit-marked"):
         patch = '{"spec": {"selector": {"mine": "now"}}}'
-        await team.platform.kubectl(
-            "patch", "service", f"{name}-web", "-n", team.namespace, "--type=merge", "-p", patch
-        )
+        await tenant.kubectl("patch", "service", f"{name}-web", "--type=merge", "-p", patch)
     await _released(team, "delete", "delete-marked")
     for name in ("edit", "edit-marked", "unrecorded"):
         found = await team.until(name, "Applied", "False", "OwnershipConflict")
@@ -109,14 +108,14 @@ async def _forget_uid(team: Team, claim: dict[str, Any]) -> None:
 
 
 async def test_22_a_name_that_is_taken_while_an_object_of_ours_is_made_again_stays_taken(
-    team: Team, proxied: Proxied
+    team: Team, tenant: Tenant, proxied: Proxied
 ):
     for name in ("hit", "beside"):
         await team.claim(name, deletionPolicy="Delete")
     hit = await team.ready("hit")
     await team.ready("beside")
-    Swap(proxied, team, hit, method="PATCH", marked=True)
-    await team.platform.kubectl("delete", "service", "hit-web", "-n", team.namespace)
+    Swap(proxied, tenant, hit, method="PATCH", marked=True)
+    await tenant.kubectl("delete", "service", "hit-web")
     await team.claim("beside", values={"greeting": "go on"}, deletionPolicy="Delete")
     await team.ready("beside")
     await team.until("hit", "Applied", "False", "OwnershipConflict")

@@ -29,6 +29,8 @@ def bench(
     if kept.exists() and save != kept.stem:
         print("Before the tuning, in its own run:")
         show([Measurement.read(one) for one in json.loads(kept.read_text())])
+    if any(one.missing for one in found):
+        raise typer.Exit(1)
     if save:
         RESULTS.mkdir(exist_ok=True)
         documents = [one.document() for one in found]

@@ -35,8 +35,8 @@ class Claims:
             return await self.create(operator, name)
 
     async def settings(self) -> Mapping[str, Any]:
-        """As in an installation, with as many workers as claims are asked for at once."""
-        return await self.rig.platform.operator_settings(workers=max(self.concurrency, 8), logLevel="warning")
+        """As in an installation: workers and log level are the defaults."""
+        return await self.rig.platform.operator_settings()
 
     async def create(self, operator: OperatorProcess, name: str) -> Measurement:
         """Creates the claims, ``concurrency`` at once, under an operator that runs."""

@@ -71,8 +71,11 @@ class Rig:
         """Bytes of the audit log so far."""
         return self.environment.cluster.audit_log.stat().st_size
 
-    def writes(self, since: int) -> Counter[str]:
-        """The operator's mutating requests since then by verb and resource; its Lease and dry runs don't count."""
+    def writes(self, since: int, *, by_anybody_in: str = "") -> Counter[str]:
+        """The operator's mutating requests since then by verb and resource; its Lease and dry runs don't count.
+
+        Those of all users, in one namespace, where that is named.
+        """
         with self.environment.cluster.audit_log.open("rb") as log:
             log.seek(since)
             events = [json.loads(line) for line in log]
@@ -80,7 +83,10 @@ class Rig:
         for event in events:
             ref = event.get("objectRef", {})
             lease = ref.get("resource") == "leases"
-            if event["user"]["username"] == OPERATOR and not lease and "dryRun" not in event["requestURI"]:
+            counts = event["user"]["username"] == OPERATOR and not lease
+            if by_anybody_in:
+                counts = counts or ref.get("namespace") == by_anybody_in
+            if counts and "dryRun" not in event["requestURI"]:
                 resource = "/".join(filter(None, (ref.get("resource", ""), ref.get("subresource", ""))))
                 found[f"{event['verb']} {resource}"] += 1
         return found

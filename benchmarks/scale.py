@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import aiohttp
 import typer
-from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.claims import Claims
 from benchmarks.measurement import show
@@ -29,11 +27,14 @@ def scale(
     """Create the claims cold, restart the operator, and print times, requests and memory."""
     found = asyncio.run(_measure(claims, concurrency))
     print(json.dumps(found, indent=2))
+    created, restart = found["created"], found["restart"]
+    if created["missing"] or restart["mutating_requests"]:
+        raise typer.Exit(1)
     if save:
         (RESULTS / f"{save}.json").write_text(json.dumps(found, indent=2) + "\n")
 
 
-async def _measure(count: int, concurrency: int) -> dict[str, object]:
+async def _measure(count: int, concurrency: int) -> dict[str, Any]:
     async with Rig.up() as rig:
         claims = Claims(rig, count, concurrency, namespace="bench-scale")
         await rig.workspace(claims.namespace)
@@ -44,7 +45,7 @@ async def _measure(count: int, concurrency: int) -> dict[str, object]:
             created = await claims.create(operator, "cold create")
             show([created])
             at_rest = resident_mib(operator.pid)
-            restart = await _restart(rig, operator, count)
+            restart = await _restart(rig, operator, claims)
     return {
         "created": created.document(),
         "resident_mib_at_rest": round(at_rest),
@@ -52,38 +53,36 @@ async def _measure(count: int, concurrency: int) -> dict[str, object]:
     }
 
 
-async def _restart(rig: Rig, operator: OperatorProcess, count: int) -> dict[str, object]:
-    since = rig.audit_length()
+async def _restart(rig: Rig, operator: OperatorProcess, claims: Claims) -> dict[str, object]:
+    """Looks that change nothing are told at debug: that is how each claim's is known."""
     await operator.stop()
+    since, said = rig.audit_length(), operator.log.stat().st_size
     started = asyncio.get_running_loop().time()
-    await operator.start()
+    await operator.start(logLevel="debug")
 
     async def all_looked_at() -> bool:
-        return await _looked_at(operator) >= count
+        return len(_looked_at(operator, said)) >= claims.claims
 
     await until(all_looked_at, what="every claim to be looked at", seconds=600)
     rested = asyncio.get_running_loop().time() - started
     cpu = Cpu.of(operator.pid)
-    await settled(rig)
+    last_write = await settled(rig)
     return {
         "seconds_until_every_claim_was_looked_at": round(rested, 1),
+        "seconds_more_to_quiet": round(last_write, 1),
         "cpu_seconds": round(cpu.own, 1),
-        "mutating_requests": dict(rig.writes(since)),
+        "mutating_requests": dict(rig.writes(since, by_anybody_in=claims.namespace)),
         "resident_mib": round(resident_mib(operator.pid)),
         "peak_mib": round(resident_mib(operator.pid, peak=True)),
     }
 
 
-async def _looked_at(operator: OperatorProcess) -> float:
-    """Reconciles that ended since the start, as the operator itself counts them."""
-    async with aiohttp.ClientSession() as session, session.get(f"{operator.url}/metrics") as answer:
-        families = text_string_to_metric_families(await answer.text())
-        return sum(
-            sample.value
-            for family in families
-            for sample in family.samples
-            if sample.name == "ocdp_reconcile_total"
-        )
+def _looked_at(operator: OperatorProcess, since: int) -> set[str]:
+    """The claims that were reconciled, by the log from this byte on."""
+    with operator.log.open("rb") as log:
+        log.seek(since)
+        lines = [json.loads(line) for line in log if line.endswith(b"\n") and b'"reconciled"' in line]
+    return {line["claim"] for line in lines}
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import Platform
+from tests.support.apps import claim
 from tests.support.world import Team, condition, eventually
 
 GRACE = 60
@@ -124,8 +126,9 @@ async def test_27_an_operator_in_the_middle_of_many_applies_ends_and_goes_on(
 ):
     team: Team = await new_team()
     names = [f"ide-{number}" for number in range(8)]
-    for name in names:
-        await team.claim(name)
+    claims = [claim(name, team.namespace, team.template_id, team.workspace) for name in names]
+    await platform.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(claims))
+    await eventually(team.marked, "some objects are there")
     await ends_in_time(operator)
     lease = await platform.get("lease", "ocdp-operator", "-n", "ocdp-system")
     assert "holderIdentity" not in lease["spec"]

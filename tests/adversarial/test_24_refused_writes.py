@@ -6,12 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from aiohttp import web
 
 from tests.adversarial.conftest import Proxied, assert_truthful
 from tests.support.apps import app_files
 from tests.support.world import Team, condition, eventually, is_ready
 
+PATIENCE = 180
+"""Seconds for what waits longer after each refusal."""
 WRITES = frozenset({"PATCH", "POST", "PUT", "DELETE"})
 CONFLICT = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409,
             "message": "the object has been modified"}  # fmt: skip
@@ -38,6 +41,7 @@ def refusing(team: Team, refuses: Callable[[str], bool], body: dict, seen: Count
     return rule
 
 
+@pytest.mark.timeout(400)
 async def test_24_a_conflict_on_every_second_write_delays_and_loses_nothing(team: Team, proxied: Proxied):
     seen: Counter[str] = Counter()
     proxied.proxy.rules.append(refusing(team, lambda _: seen.total() % 2 == 0, CONFLICT, seen))
@@ -45,10 +49,10 @@ async def test_24_a_conflict_on_every_second_write_delays_and_loses_nothing(team
     for name in names:
         await team.claim(name, deletionPolicy="Delete")
     for name in names:
-        await team.ready(name)
+        await team.ready(name, seconds=PATIENCE)
         await team.claim(name, values={"guarded": "yes"}, deletionPolicy="Delete")
     for name in names:
-        await team.ready(name)
+        await team.ready(name, seconds=PATIENCE)
         assert "NetworkPolicy/" + name + "-web" in await team.objects()
     await assert_truthful(team)
     # An apply of eight objects and the account of it, twice, with each write refused as often as it is done.
@@ -59,7 +63,7 @@ async def test_24_a_conflict_on_every_second_write_delays_and_loses_nothing(team
     for name in names:
         await team.delete(name)
     for name in names:
-        await team.gone(name)
+        await team.gone(name, seconds=PATIENCE)
     assert not await team.marked()
 
 

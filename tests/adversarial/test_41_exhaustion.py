@@ -65,7 +65,8 @@ def read_only_disk(operator: OperatorProcess) -> Iterator[None]:
         _mount("mount", "-o", "remount,bind,ro", work)
         yield
     finally:
-        _mount("umount", work)
+        # A program may just look at it; who comes after sees the disk as it was.
+        _mount("umount", "--lazy", work)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
@@ -104,14 +105,28 @@ async def _is_recorded(run: Run, entry: Entry) -> bool:
     Raises Stalled(OwnershipConflict) when somebody else made it: then the record is wrong, whoever wrote it.
     """
     seen = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(entry.ref)
-    if seen is not None and seen.uid == entry.uid and seen.applied_digest:
+    if seen is not None and seen.uid == entry.uid and seen.applied_digest and not _is_of_another(run, seen):
         return True
     live = await run.ports.cluster.get(run.namespace, entry.ref)
     if live is None or live.uid != entry.uid:
         return False
-    if not live.applied_digest and not run.owns(live, recorded_uid=entry.uid):
+    made_by_others = not live.applied_digest and not run.owns(live, recorded_uid=entry.uid)
+    if made_by_others or _is_of_another(run, live):
         check_owner(run, live)
     return True
+
+
+def _is_of_another(run: Run, live: Observed) -> bool:
+    """Whether another claim, which exists, has the object on record as its own. A mark alone may be somebody's edit."""
+    mark = live.mark
+    if mark is None or mark.claim_uid == run.claim.uid:
+        return False
+    other = run.store.get(ClaimKey(mark.namespace, mark.claim))
+    return (
+        other is not None
+        and other.uid == mark.claim_uid
+        and any(known.uid == live.uid for known in other.status.recorded)
+    )
 
 
 async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> Observed:

@@ -7,10 +7,11 @@ from copy import deepcopy
 import pytest
 
 from ocdp_operator.errors import Reason
+from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.names import OWNER
 from tests.support import builders
-from tests.support.pipeline_world import KEY, World, app
+from tests.support.pipeline_world import KEY, World, app, service
 
 NAMESPACE = builders.NAMESPACE
 
@@ -96,6 +97,26 @@ async def test_conditions_of_others_take_no_room_in_the_status(world: World):
     await settle(world)
     found = {condition.type for condition in (await world.claim()).status.conditions}
     assert found == {"Ready", "TemplateResolved", "Applied", "Healthy"}
+
+
+async def test_a_record_of_an_object_of_another_claim_takes_nothing_over(world: World):
+    other = ClaimKey(NAMESPACE, "other")
+    mark = f"uid-of-other {NAMESPACE}/other core/Service/ide-web"
+    change = {"metadata": {"annotations": {OWNER: mark}}}
+    world.cluster.edit(NAMESPACE, builders.ref("Service", "ide-web"), change)
+    raw = deepcopy(world.cluster.claims[KEY])
+    raw["metadata"] |= {"name": "other", "uid": "uid-of-other"}
+    before = deepcopy(world.raw("Service", "ide-web"))
+    world.ask_for(deletionPolicy="Delete", values={"more": True})
+    world.manifests = [*(each for each in app() if each.ref.kind != "Service"), service("ide-web")]
+    world.restart()
+    world.claims.put(WorkloadClaim.parse(raw))
+    await world.reconcile(2)
+    assert world.claims.get(other) is not None
+    claim = await world.claim()
+    assert claim.status.failure is not None
+    assert claim.status.failure.code is Reason.OWNERSHIP_CONFLICT
+    assert world.raw("Service", "ide-web") == before
 
 
 @pytest.mark.parametrize("kept", [0, 3], ids=["nothing is left of it", "half of it is left"])

@@ -108,10 +108,13 @@ def _by_code(code: int, status: Mapping[str, Any], text: str, request: Request) 
         return _malformed(text, request)
     if code >= 500:
         return Waiting(Reason.CLUSTER_UNAVAILABLE, f"The API server failed with HTTP status {code}.")
-    undeclared = _UNDECLARED.search(text)
-    if undeclared:
-        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
-    return _failed(f"{request}: the API server refuses it with HTTP status {code}.", request)
+    undeclared = _undeclared(text, request)
+    return undeclared or _failed(f"{request}: the API server refuses it with HTTP status {code}.", request)
+
+
+def _undeclared(text: str, request: Request) -> OcdpError | None:
+    found = _UNDECLARED.search(text)
+    return _failed(f"{request}: {found[1]} is not declared by its CRD.", request) if found else None
 
 
 def _conflicting(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
@@ -194,9 +197,9 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
     of_patch = " ".join(
         text for cause, text in zip(causes, texts, strict=True) if cause.get("field") == _PATCH
     )
-    undeclared = _UNDECLARED.search(of_patch)
-    if undeclared:
-        return _failed(f"{request}: {undeclared[1]} is not declared by its CRD.", request)
+    undeclared = _undeclared(of_patch, request)
+    if undeclared is not None:
+        return undeclared
     described = "; ".join(dict.fromkeys(_described(cause) for cause in causes[:_MOST_FIELDS]))
     return _failed(f"{request} is not valid: {described or 'the API server does not say why'}.", request)
 

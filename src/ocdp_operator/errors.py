@@ -51,6 +51,9 @@ class Reason(StrEnum):
     TEMPLATE_DISABLED = "TemplateDisabled"
     REVISION_NOT_FOUND = "RevisionNotFound"
     WORKSPACE_MISMATCH = "WorkspaceMismatch"
+    IDENTITY_UNVERIFIED = "IdentityUnverified"
+    PROFILE_INCOMPLETE = "ProfileIncomplete"
+    SECRET_NOT_CLAIMABLE = "SecretNotClaimable"  # noqa: S105 - a word
     INVALID_VALUES = "InvalidValues"
     VALUES_TOO_LARGE = "ValuesTooLarge"
     INVALID_CLAIM = "InvalidClaim"
@@ -70,6 +73,8 @@ class Reason(StrEnum):
     NAME_NOT_ALLOWED = "NameNotAllowed"
     IMMUTABLE_FIELD_CONFLICT = "ImmutableFieldConflict"
     OWNERSHIP_CONFLICT = "OwnershipConflict"
+    NODE_PORT_TAKEN = "NodePortTaken"
+    HOST_TAKEN = "HostTaken"
     FORBIDDEN = "Forbidden"
     QUOTA_EXCEEDED = "QuotaExceeded"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
@@ -87,6 +92,7 @@ class Reason(StrEnum):
     PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
     WAITING_FOR_RESOURCES = "WaitingForResources"
     CREDENTIALS_REGENERATED = "CredentialsRegenerated"
+    CREDENTIALS_ROTATED = "CredentialsRotated"
     DRIFT_CORRECTED = "DriftCorrected"
     PRUNED = "Pruned"
     UPDATE_AVAILABLE = "UpdateAvailable"
@@ -123,6 +129,17 @@ FAILURES: Final[dict[Reason, ReasonEntry]] = {
     Reason.WORKSPACE_MISMATCH: ReasonEntry(
         _R, _USER, "Create the claim in the namespace of its workspace; the platform team places workspaces."
     ),
+    Reason.IDENTITY_UNVERIFIED: ReasonEntry(
+        _R,
+        _CLUSTER,
+        "Install config/admission/identity.yaml, then make the claim anew; or bind the template to the workspace.",
+    ),
+    Reason.PROFILE_INCOMPLETE: ReasonEntry(
+        _R, _PLATFORM, "Add the named field to an environment profile of this cluster, customer or workspace."
+    ),
+    Reason.SECRET_NOT_CLAIMABLE: ReasonEntry(
+        _R, _USER, 'Refer to a Secret of this namespace that carries the label ocdp.io/claimable: "true".'
+    ),
     Reason.INVALID_VALUES: ReasonEntry(_R, _USER, "Correct the value at the given path."),
     Reason.VALUES_TOO_LARGE: ReasonEntry(_R, _USER, "Make spec.values smaller than 64 KiB of JSON."),
     Reason.INVALID_CLAIM: ReasonEntry(_R, _USER, "Correct the field at the given path."),
@@ -157,6 +174,12 @@ FAILURES: Final[dict[Reason, ReasonEntry]] = {
     ),
     Reason.OWNERSHIP_CONFLICT: ReasonEntry(
         _A, _USER, "Rename the claim, or remove the object that is in the way."
+    ),
+    Reason.NODE_PORT_TAKEN: ReasonEntry(
+        _A, _USER, "Choose another node port, or leave it out to get a free one."
+    ),
+    Reason.HOST_TAKEN: ReasonEntry(
+        _A, _USER, "Make the claim under another name, or free the host; whoever has it keeps it."
     ),
     Reason.FORBIDDEN: ReasonEntry(
         _A, _CLUSTER, "Bind the ClusterRole ocdp-applier in the workspace's namespace."

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ocdp_operator.dev.snapshot import APPS, VERSION
+from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.names import MAX_CLAIM_NAME
 from ocdp_operator.model.publication import (
     BindingEntry,
@@ -17,7 +18,6 @@ from ocdp_operator.model.publication import (
     WorkspaceEntry,
     parse_entries,
 )
-from ocdp_operator.model.template import Mapping_
 from ocdp_operator.model.wire import canonical_json
 from ocdp_operator.plan.schema import is_secret
 from ocdp_operator.plan.values import fill, look_up
@@ -61,7 +61,7 @@ def filled(entry: TemplateEntry) -> list[dict[str, Any]]:
 
 
 MAPPINGS = [
-    pytest.param(name, mapping, id=f"{name}: {mapping.from_}")
+    pytest.param(name, mapping, id=f"{name}: {mapping.source}")
     for name in TEMPLATES
     for mapping in template(name).mappings
 ]
@@ -147,7 +147,7 @@ def test_a_mapping_is_reached_by_an_example(name: str, mapping: Mapping_):
     entry = template(name)
     if mapping.secret is not None:
         return
-    found = [look_up(mapping.from_, roots) for roots in filled(entry)]
+    found = [look_up(mapping.source, roots) for roots in filled(entry)]
     reached = {canonical_json(value).decode().strip('"') for value in found if value is not None}
     assert reached
     if mapping.components is not None:
@@ -159,9 +159,9 @@ def test_no_boolean_reaches_the_config_file_of_code_server():
     entry = template("code-server")
     for mapping in entry.mappings:
         if mapping.config_file is not None:
-            node = entry.values_schema["properties"][mapping.from_.removeprefix("values.")]
-            assert node["type"] != "boolean", mapping.from_
-            assert "default" not in node or node["default"] != "", mapping.from_
+            node = entry.values_schema["properties"][mapping.source.removeprefix("values.")]
+            assert node["type"] != "boolean", mapping.source
+            assert "default" not in node or node["default"] != "", mapping.source
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "profiles").glob("*.yaml")), ids=lambda path: path.stem)

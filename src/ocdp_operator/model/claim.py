@@ -15,6 +15,7 @@ from ocdp_operator.model.conditions import Condition, Conditions, Failure
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.kinds import CLAIM
 from ocdp_operator.model.names import FINALIZER, IN_FORCE
+from ocdp_operator.model.profile import ProfileRef
 from ocdp_operator.model.wire import WireModel
 
 MAX_REVISION: Final = 2**31 - 1
@@ -41,6 +42,22 @@ class DeletionPolicy(StrEnum):
     DELETE = "Delete"
 
 
+class UpgradePolicy(StrEnum):
+    """What moves a claim to a newer revision of its template and its profiles."""
+
+    MANUAL = "Manual"
+    """Its pin, ``spec.templateRevision``, alone."""
+    AUTO = "Auto"
+    """Their publishing."""
+
+
+class Identity(WireModel):
+    """A user of the cluster, as the API server knows them; stamped at admission (design 2)."""
+
+    username: str = ""
+    groups: tuple[str, ...] = ()
+
+
 class ClaimSpec(WireModel):
     """What the user asks for."""
 
@@ -48,7 +65,12 @@ class ClaimSpec(WireModel):
     workspace_id: str
     values: dict[str, Any] = Field(default_factory=dict)
     template_revision: int | None = Field(default=None, ge=1, le=MAX_REVISION)
+    upgrade_policy: UpgradePolicy | None = None
     deletion_policy: DeletionPolicy | None = None
+    requested_by: Identity | None = None
+    """Who made the claim."""
+    changed_by: Identity | None = None
+    """Who changed what the claim asks for last."""
 
 
 class TemplateInForce(WireModel):
@@ -62,6 +84,8 @@ class TemplateInForce(WireModel):
     """A newer revision."""
     deletion_policy: DeletionPolicy | None = None
     """What a claim that says nothing gets: the template's default, as recorded."""
+    upgrade_policy: UpgradePolicy | None = None
+    """The same for the upgrade policy."""
 
 
 class Endpoint(WireModel):
@@ -102,6 +126,8 @@ class ClaimStatus(WireModel):
     observed_generation: int = 0
     conditions: tuple[Condition, ...] = ()
     template: TemplateInForce | None = None
+    profiles: tuple[ProfileRef, ...] = ()
+    """The profile revisions that the claim runs with, in the order of the layers."""
     deletion_policy: DeletionPolicy | None = None
     inventory: tuple[dict[str, Any], ...] = ()
     input_digest: str = ""
@@ -112,6 +138,8 @@ class ClaimStatus(WireModel):
     """The first endpoint's, for the printer column."""
     credentials_secret_ref: SecretRef | None = None
     credentials_version: int = 0
+    last_handled_rotation: str = ""
+    """The value of the claim's annotation ``ocdp.io/rotate-credentials`` that was acted on last."""
     failure: Failure | None = None
     history: tuple[HistoryItem, ...] = ()
 

@@ -15,6 +15,8 @@ IN_FORCE: Final = "ocdp.io/in-force"
 """Annotation on a claim: ``<revision>@<commit>``, a hint that survives a restore without status."""
 CREDENTIALS_VERSION: Final = "ocdp.io/credentials-version"
 """Annotation on the credentials Secret, and on pod templates that use it: new values are sent, and roll the pods."""
+ROTATE: Final = "ocdp.io/rotate-credentials"
+"""Annotation on a claim: another value than the last one handled makes generated credentials anew."""
 
 CLAIM_UID: Final = "ocdp.io/claim-uid"
 """Label on top-level objects; what the reflector and a release without inventory select by."""
@@ -23,6 +25,7 @@ CLAIM_NAME: Final = "ocdp.io/claim-name"
 WORKSPACE: Final = "ocdp.io/workspace"
 """Label on namespaces and top-level objects."""
 CLAIMABLE: Final = "ocdp.io/claimable"
+"""Label on a Secret, "true": claims of its namespace may refer to it."""
 
 RESERVED_PREFIXES: Final = ("ocdp.io/", "internal.ocdp.io/", "applyset.kubernetes.io/")
 """Labels and annotations that a base may not set."""

@@ -17,8 +17,9 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from ocdp_operator.errors import OcdpError, Stalled
 from ocdp_operator.model.documents import load_documents
 from ocdp_operator.model.kinds import RUNTIME_KINDS
+from ocdp_operator.model.mapping import MAPPING_FACTS, Mapping_
 from ocdp_operator.model.source import PinnedSource
-from ocdp_operator.model.template import MAPPING_FACTS, Mapping_, RevisionBody
+from ocdp_operator.model.template import RevisionBody
 from ocdp_operator.model.values_schema import Fault, ValuesSchema, dotted
 from ocdp_operator.model.wire import WireModel, canonical_json
 
@@ -312,11 +313,11 @@ def template_faults(entry: TemplateEntry) -> Iterator[Fault]:
 
 
 def _mapping_faults(mapping: Mapping_, entry: TemplateEntry, schema: ValuesSchema) -> Iterator[Fault]:
-    root, *steps = mapping.from_.split(".")
+    root, *steps = mapping.source.split(".")
     declared = schema.declared_at(steps) if root == "values" else ()
     if root == "values" and not declared:
         yield Fault("from", f"the schema declares no {'.'.join(steps)}")
-    if root != "values" and mapping.from_ not in MAPPING_FACTS:
+    if root != "values" and mapping.source not in MAPPING_FACTS:
         yield Fault("from", f"unknown; beside values there are {', '.join(MAPPING_FACTS)}")
     for value, component in (mapping.components or {}).items():
         if component is not None and component not in entry.components:

@@ -4,64 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ocdp_operator.model.claim import DeletionPolicy
+from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy
+from ocdp_operator.model.mapping import Mapping_
+from ocdp_operator.model.profile import Environment, ProfileRef, ProfileRevision
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.wire import WireModel
-
-MAPPING_FACTS: Final = ("claim.name", "claim.namespace", "workspace.customer", "workspace.id")
-"""Where a mapping may read from, beside ``values``."""
-
-
-class PatchTarget(WireModel):
-    """Adds or replaces a field of one object of the base by a JSON patch (RFC 6902)."""
-
-    kind: str
-    name: str
-    """The object's name in the base, before the claim's prefix."""
-    pointer: str = Field(pattern="^(/[^/]*)+$")
-    op: Literal["add", "replace"] = "add"
-
-
-class ConfigFileTarget(WireModel):
-    """Sets a value inside one structured file of a ConfigMap that the base generates."""
-
-    config_map: str
-    file: str
-    pointer: str = Field(pattern="^(/[^/]*)+$")
-
-
-class SecretTarget(WireModel):
-    """Puts a value into the claim's credentials Secret; it never passes through kustomize."""
-
-    key: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")
-
-
-class Mapping_(WireModel):  # noqa: N801 - the field's standard word; the underscore keeps it apart from typing's
-    """One way in which a value becomes part of the overlay: ``from`` a path, to exactly one target."""
-
-    from_: str = Field(alias="from", pattern=r"^(values|workspace|claim)(\.[A-Za-z0-9_-]+)+$")
-    patch: PatchTarget | None = None
-    config_file: ConfigFileTarget | None = None
-    secret: SecretTarget | None = None
-    components: Mapping[str, str | None] | None = None
-    """From each possible value to the component it brings in, or null for none."""
-
-    @model_validator(mode="after")
-    def _exactly_one_target(self) -> Mapping_:
-        targets = [t for t in (self.patch, self.config_file, self.secret, self.components) if t is not None]
-        if len(targets) != 1:
-            raise ValueError("a mapping has exactly one target: patch, configFile, secret or components")
-        return self
 
 
 class TemplateDefaults(WireModel):
     """Decisions a template takes where a claim is silent; recorded on the claim when taken."""
 
     deletion_policy: DeletionPolicy | None = None
+    upgrade_policy: UpgradePolicy | None = None
 
 
 class RevisionBody(WireModel):
@@ -108,6 +66,12 @@ class CatalogQuestion:
     namespace: str
     revision: int | None
     """The revision in force or pinned; None asks for the newest."""
+    users: tuple[str, ...] = ()
+    """Whose bindings matter: who made the claim, and who changed it last."""
+    groups: tuple[str, ...] = ()
+    """Every group of these users."""
+    profiles: tuple[ProfileRef, ...] | None = None
+    """The profile revisions in force; None asks for the newest of each layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +83,14 @@ class CatalogAnswer:
     """The template is disabled: no new claims; what runs goes on."""
     granted: bool = False
     """A binding grants the template to the workspace."""
+    granted_users: frozenset[str] = frozenset()
+    """Those of the asked users to whom a binding grants it by name."""
+    granted_groups: frozenset[str] = frozenset()
+    """Those of the asked groups to which a binding grants it."""
+    profiles: tuple[ProfileRevision, ...] = ()
+    """The asked profile revisions, in the order of the layers."""
+    newest_profiles: tuple[ProfileRef, ...] = ()
+    """The newest revision of each layer's profile, in the same order."""
     placement: Placement | None = None
     """Of the asked workspace in this cluster."""
     namespace_workspace: str | None = None
@@ -146,3 +118,8 @@ class ResolvedWorkload:
     default_policy: DeletionPolicy = DeletionPolicy.RETAIN_DATA
     """The deletion policy if the claim says nothing."""
     newer: int | None = None
+    environment: Environment = field(default_factory=Environment)
+    upgrade_policy: UpgradePolicy = UpgradePolicy.MANUAL
+    """The one in force."""
+    default_upgrade: UpgradePolicy = UpgradePolicy.MANUAL
+    """The upgrade policy if the claim says nothing."""

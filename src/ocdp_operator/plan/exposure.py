@@ -45,7 +45,7 @@ def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], An
         if patch is None or patch.kind != SERVICE.kind:
             continue
         pointer = _NODE_PORT_POINTER.fullmatch(patch.pointer)
-        value = look_up(mapping.from_, roots)
+        value = look_up(mapping.source, roots)
         if pointer and value is not None:
             found[f"{workload.claim_name}-{patch.name}", int(pointer[1])] = value
     return found

@@ -20,9 +20,10 @@ import orjson
 
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.kinds import SECRET
+from ocdp_operator.model.mapping import Mapping_, PatchTarget
 from ocdp_operator.model.names import CLAIM_NAME, FIELD_MANAGER
 from ocdp_operator.model.source import Overlay
-from ocdp_operator.model.template import Mapping_, PatchTarget, ResolvedWorkload
+from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.values_schema import ValuesSchema
 from ocdp_operator.model.wire import canonical_json
 from ocdp_operator.plan.config_files import Setting
@@ -91,12 +92,12 @@ def _values(workload: ResolvedWorkload) -> Iterator[_Set]:
     for mapping in body.mappings:
         if mapping.patch is None and mapping.config_file is None:
             continue
-        value = look_up(mapping.from_, roots)
+        value = look_up(mapping.source, roots)
         if value is None:
             continue
-        _check_text(mapping.from_, value)
+        _check_text(mapping.source, value)
         if type(value) in {int, float}:
-            value = _with_unit(value, _unit(canonical_json(body.values_schema), mapping.from_))
+            value = _with_unit(value, _unit(canonical_json(body.values_schema), mapping.source))
         yield _Set(mapping, value)
 
 

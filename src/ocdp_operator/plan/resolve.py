@@ -12,12 +12,12 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from ocdp_operator.errors import Actor, Reason, Stalled
-from ocdp_operator.model.claim import DeletionPolicy, WorkloadClaim
+from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
+from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.names import IN_FORCE, MAX_CLAIM_NAME, WORKSPACE
 from ocdp_operator.model.template import (
     CatalogAnswer,
     CatalogQuestion,
-    Mapping_,
     Placement,
     ResolvedWorkload,
     RevisionBody,
@@ -44,6 +44,7 @@ def question(claim: WorkloadClaim, cluster_id: str) -> CatalogQuestion:
         workspace_id=claim.spec.workspace_id,
         namespace=claim.key.namespace,
         revision=_asked(claim),
+        profiles=claim.status.profiles if _stays(claim) else None,
     )
 
 
@@ -59,19 +60,29 @@ def _check_claim(claim: WorkloadClaim) -> None:
         )
 
 
+def _upgrade_policy(claim: WorkloadClaim) -> UpgradePolicy:
+    recorded = claim.status.template.upgrade_policy if claim.status.template else None
+    return claim.spec.upgrade_policy or recorded or UpgradePolicy.MANUAL
+
+
 def _is_in_force(claim: WorkloadClaim) -> bool:
-    """Whether the revision in status is the one to stay on: the pin is what it was when it was taken."""
+    """Whether the revision in status was taken for what the spec says now: the pin is what it was then."""
     in_force = claim.status.template
     return in_force is not None and in_force.pinned == claim.spec.template_revision
 
 
+def _stays(claim: WorkloadClaim) -> bool:
+    """Whether the claim stays on the revisions in its status, of the template and of its profiles."""
+    return _is_in_force(claim) and _upgrade_policy(claim) is UpgradePolicy.MANUAL
+
+
 def _asked(claim: WorkloadClaim) -> int | None:
     pin, in_force, hint = claim.spec.template_revision, claim.status.template, claim.in_force_hint
-    if in_force is not None:
-        return in_force.revision if _is_in_force(claim) else pin
-    if pin is not None or hint is None:
+    if pin is not None or _upgrade_policy(claim) is UpgradePolicy.AUTO:
         return pin
-    return hint[0]
+    if in_force is not None:
+        return in_force.revision if _is_in_force(claim) else None
+    return None if hint is None else hint[0]
 
 
 def resolve(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bool) -> ResolvedWorkload:
@@ -97,6 +108,8 @@ def resolve(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bo
         deletion_policy=claim.spec.deletion_policy or default_policy,
         default_policy=default_policy,
         newer=answer.newest if answer.newest is not None and answer.newest > revision.revision else None,
+        upgrade_policy=claim.spec.upgrade_policy or _default_upgrade(claim, body),
+        default_upgrade=_default_upgrade(claim, body),
     )
     return replace(workload, components=tuple(dict.fromkeys(_components(workload))))
 
@@ -187,8 +200,9 @@ def _recorded_commit(claim: WorkloadClaim) -> tuple[str, str]:
     """The commit that the asked revision had when it was taken, and where that is written; empty: nowhere."""
     in_force, hint = claim.status.template, claim.in_force_hint
     if in_force is not None:
-        return (in_force.commit if _is_in_force(claim) else ""), "status.template"
-    if claim.spec.template_revision is None and hint is not None:
+        same = _is_in_force(claim) and _asked(claim) == in_force.revision
+        return (in_force.commit if same else ""), "status.template"
+    if hint is not None and _asked(claim) == hint[0] and claim.spec.template_revision is None:
         return hint[1], f"the annotation {IN_FORCE}"
     return "", ""
 
@@ -203,22 +217,28 @@ def _default_policy(claim: WorkloadClaim, body: RevisionBody) -> DeletionPolicy:
     return DeletionPolicy.DELETE if deletes else DeletionPolicy.RETAIN_DATA
 
 
+def _default_upgrade(claim: WorkloadClaim, body: RevisionBody) -> UpgradePolicy:
+    """The template's default as it was when the claim first took one: a silent claim changes its policy by no revision."""
+    recorded = claim.status.template.upgrade_policy if claim.status.template else None
+    return recorded or body.defaults.upgrade_policy or UpgradePolicy.MANUAL
+
+
 def _secret_keys(body: RevisionBody) -> dict[str, int]:
     keys = {}
     for mapping in body.mappings:
         if mapping.secret is None:
             continue
-        root, _, path = mapping.from_.partition(".")
+        root, _, path = mapping.source.partition(".")
         try:
             length = generated_length(path, body.values_schema) if root == "values" else None
         except ValueError:
             length = None
         if length is None:
             raise template_fault(
-                f"The mapping from '{mapping.from_}' to the credentials key '{mapping.secret.key}' needs a property "
+                f"The mapping from '{mapping.source}' to the credentials key '{mapping.secret.key}' needs a property "
                 "with x-ocdp.generate and a length in the schema."
             )
-        keys[mapping.secret.key] = length
+        keys[mapping.secret.key or ""] = length
     return keys
 
 
@@ -228,13 +248,13 @@ def _components(workload: ResolvedWorkload) -> Iterator[str]:
     for mapping in workload.revision.body.mappings:
         if mapping.components is None:
             continue
-        value = look_up(mapping.from_, roots)
+        value = look_up(mapping.source, roots)
         component = None if value is None else _chosen(mapping, mapping.components, value)
         if component is None:
             continue
         if component not in offered:
             raise template_fault(
-                f"The mapping from '{mapping.from_}' brings in the component '{shown(component)}', which the template "
+                f"The mapping from '{mapping.source}' brings in the component '{shown(component)}', which the template "
                 "does not offer."
             )
         yield component
@@ -245,10 +265,10 @@ def _chosen(mapping: Mapping_, table: Mapping[str, str | None], value: Any) -> s
     key = value if isinstance(value, str) else canonical_json(value).decode()
     if key in table:
         return table[key]
-    root, *steps = mapping.from_.split(".")
+    root, *steps = mapping.source.split(".")
     message = f"must be one of {shown(', '.join(sorted(table)), 200)}, since it chooses a component."
     if root != "values":
-        raise template_fault(f"'{mapping.from_}' {message}")
+        raise template_fault(f"'{mapping.source}' {message}")
     path = pointer(steps)
     raise Stalled(Reason.INVALID_VALUES, f"{path} {message}", value_path=path)
 

@@ -56,6 +56,7 @@ class Facts:
     endpoints: tuple[Endpoint, ...] = ()
     credentials: SecretRef | None = None
     credentials_version: int = 0
+    last_handled_rotation: str = ""
 
 
 def in_progress(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatus:
@@ -192,20 +193,22 @@ def _abnormal(facts: Facts, ready: Condition) -> Condition:
 
 def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now: datetime) -> ClaimStatus:
     old, workload = claim.status, facts.workload
-    in_force = old.template
+    in_force, profiles = old.template, old.profiles
     if workload is not None and (facts.error is None or facts.error.stage is not Stage.TEMPLATE_RESOLVED):
-        revision = workload.revision
+        revision, profiles = workload.revision, workload.environment.profiles
         in_force = TemplateInForce(
             revision=revision.revision,
             commit=revision.source.commit,
             pinned=claim.spec.template_revision,
             available=workload.newer,
             deletion_policy=workload.default_policy,
+            upgrade_policy=workload.default_upgrade,
         )
     return ClaimStatus(
         observed_generation=claim.generation,
         conditions=_ordered(conditions),
         template=in_force,
+        profiles=profiles,
         deletion_policy=workload.deletion_policy if workload else old.deletion_policy,
         inventory=tuple(facts.inventory.to_wire()),
         input_digest=facts.input_digest,
@@ -214,6 +217,7 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
         url=facts.endpoints[0].url if facts.endpoints else "",
         credentials_secret_ref=facts.credentials,
         credentials_version=facts.credentials_version,
+        last_handled_rotation=facts.last_handled_rotation,
         failure=Failure.of(facts.error) if facts.error else None,
         history=_history(claim, facts, now),
     )

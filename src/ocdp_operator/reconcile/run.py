@@ -63,6 +63,7 @@ class Run:
             endpoints=status.endpoints,
             credentials=status.credentials_secret_ref,
             credentials_version=status.credentials_version,
+            last_handled_rotation=status.last_handled_rotation,
         )
 
     @property

@@ -11,6 +11,7 @@ from pydantic import Field
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy
 from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.profile import Environment, ProfileRef, ProfileRevision
+from ocdp_operator.model.secrets import SecretUse
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.wire import WireModel
 
@@ -101,6 +102,16 @@ class CatalogAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """A mapping that applies to this claim, with the value that it brings: JSON, never null, never a secret."""
+
+    index: int
+    """Of the mapping in the revision."""
+    mapping: Mapping_
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedWorkload:
     """A claim x a revision x a placement: all defaults filled in, access checked."""
 
@@ -113,6 +124,10 @@ class ResolvedWorkload:
     """With the schema's defaults; secrets are never in here."""
     secret_keys: Mapping[str, int] = field(default_factory=dict)
     """Keys of the credentials Secret that are generated, with their length."""
+    bound: tuple[Bound, ...] = ()
+    """The mappings that apply, in their order; those to ``secret`` and ``components`` are not among them."""
+    secrets: tuple[SecretUse, ...] = ()
+    """The keys of the credentials Secret, in the order of the mappings."""
     components: tuple[str, ...] = ()
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN_DATA
     default_policy: DeletionPolicy = DeletionPolicy.RETAIN_DATA

@@ -1,0 +1,60 @@
+"""Secret values as everything but the credentials stage knows them: where they come from, never what they are (design 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Alphabet(StrEnum):
+    """The characters of a generated value."""
+
+    ALPHANUMERIC = "alphanumeric"
+    HEX = "hex"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRule:
+    """``x-ocdp.generate`` of a property: made once, kept in the credentials Secret, rotated on request."""
+
+    length: int = 24
+    """Of the random part."""
+    alphabet: Alphabet = Alphabet.ALPHANUMERIC
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """A key of a user's Secret in the claim's namespace, as ``{secretKeyRef: {name, key}}`` names it."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValue:
+    """One secret of the claim's values."""
+
+    path: tuple[str | int, ...]
+    """Below ``values``."""
+    origin: GenerateRule | SecretReference
+
+
+SecretText: TypeAlias = tuple[str | SecretValue, ...]
+"""Plain text and secrets, in this order; one secret alone is handed on as it is, anything else is derived from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUse:
+    """A key of the claim's credentials Secret, and what it will hold."""
+
+    key: str
+    text: SecretText
+    mapping: int = 0
+    """Index of the mapping that asks for it."""
+
+    @property
+    def plain(self) -> SecretValue | None:
+        """The one secret that it is, if nothing is derived from it."""
+        return self.text[0] if len(self.text) == 1 and isinstance(self.text[0], SecretValue) else None

@@ -204,6 +204,10 @@ class OcdpError(Exception):
 class SettingsError(OcdpError):
     """The process was started with settings that cannot work; the message says which and why."""
 
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
 
 class LeaseLost(OcdpError):
     """Another process may work now, and this one must not: it ends, to be started again."""

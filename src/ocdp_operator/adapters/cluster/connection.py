@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -14,22 +14,27 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from ocdp_operator.adapters.cluster.kubeconfig import Kubeconfig, KubeconfigFiles
 from ocdp_operator.errors import SettingsError
 
 _TOKEN_SECONDS: Final = 60.0
 """Between two looks at a token's file."""
+_POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class Login:
-    """Reads the kubeconfig or the pod's account by the official client's rules, and reads it anew when asked.
+    """Reads kubeconfigs or the pod's account by the official client's rules, and reads it anew when asked.
+
+    Of several kubeconfigs the first that names a cluster, user or context is believed, and a missing one is passed over.
 
     A token in a file, the pod's own or a kubeconfig's ``tokenFile``, is read again every minute, as it is rotated; what an
     exec plugin gave, on ``load``.
     """
 
-    def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
-        self._kubeconfig = kubeconfig
+    def __init__(self, kubeconfig: Path | Sequence[Path] | None = None, context: str | None = None) -> None:
+        self._kubeconfig = None if kubeconfig is None else KubeconfigFiles.at(kubeconfig)
         self._context = context
+        self._namespace = ""
         self._configuration: Any = Configuration()
         self._ssl: ssl.SSLContext | None = None
 
@@ -39,18 +44,37 @@ class Login:
         try:
             if self._kubeconfig is None:
                 load_incluster_config(client_configuration=fresh)  # type: ignore[no-untyped-call]
+                namespace = _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.is_file() else ""
             else:
-                await load_kube_config(  # type: ignore[no-untyped-call]
-                    config_file=str(self._kubeconfig),
-                    context=self._context,
-                    client_configuration=fresh,
-                    persist_config=False,
-                )
-                _follow_token_file(fresh, self._kubeconfig, self._context)
+                namespace = await self._read(self._kubeconfig, fresh)
             context = RESTClientObject(fresh).ssl_context
-        except (ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        except (
+            ConfigException,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            yaml.YAMLError,
+        ) as error:
             raise SettingsError(self._complaint(error)) from None
-        self._configuration, self._ssl = fresh, context
+        self._configuration, self._ssl, self._namespace = fresh, context, namespace
+
+    async def _read(self, files: KubeconfigFiles, fresh: Any) -> str:
+        """Fills the configuration in, and gives the context's namespace."""
+        read = files.read()
+        # Named here, since of several files the official client takes the last one's current context.
+        context = self._context or read.current_context or None
+        await load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=files.joined, context=context, client_configuration=fresh, persist_config=False
+        )
+        _follow_token_file(fresh, read, context or "")
+        return str(read.context(context or "").get("namespace") or "")
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that the context, or the pod's own account, stands in; empty: none."""
+        return self._namespace
 
     @property
     def authorization(self) -> str:
@@ -104,27 +128,24 @@ class Login:
         if self._kubeconfig is None:
             return "There is no service account here to log in with: name a kubeconfig in the settings."
         if isinstance(error, OSError):
-            return (
-                f"The kubeconfig {self._kubeconfig.name} or a file it names cannot be read: {error.strerror}."
-            )
+            return f"The kubeconfig {self._kubeconfig} or a file it names cannot be read: {error.strerror}."
         if isinstance(error, ConfigException):
-            said = str(error).replace(str(self._kubeconfig), "it")
-            return f"The kubeconfig {self._kubeconfig.name} cannot be used: {said}"
-        return f"The kubeconfig {self._kubeconfig.name} does not exist or is not one."
+            said = str(error)
+            for path in self._kubeconfig.paths:
+                said = said.replace(str(path), "it")
+            return f"The kubeconfig {self._kubeconfig} cannot be used: {said}"
+        return f"The kubeconfig {self._kubeconfig} does not exist or is not one."
 
 
-def _follow_token_file(configuration: Any, kubeconfig: Path, context: str | None) -> None:
+def _follow_token_file(configuration: Any, kubeconfig: Kubeconfig, context: str) -> None:
     """Where the kubeconfig's user has a ``tokenFile``, that is its token, as of now; it goes before ``token``.
 
     So it is with Kubernetes' own client (client-go, ``transport.NewCachedFileTokenSource``). The official Python client
     reads the file once.
     """
-    document = yaml.safe_load(kubeconfig.read_text())
-    chosen = _named(document["contexts"], context or document["current-context"])["context"]
-    named = _named(document["users"], chosen["user"])["user"].get("tokenFile")
-    if not named:
+    file = kubeconfig.token_file(context)
+    if file is None:
         return
-    file = kubeconfig.parent / named
     read_at = float("-inf")
 
     def refresh(configuration: Any) -> None:
@@ -138,7 +159,3 @@ def _follow_token_file(configuration: Any, kubeconfig: Path, context: str | None
 
     refresh(configuration)
     configuration.refresh_api_key_hook = refresh
-
-
-def _named(entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    return next((entry for entry in entries if entry["name"] == name), {})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
 from ocdp_operator.adapters.catalog.store import PostgresCatalog
+from ocdp_operator.model.profile import Layer, ProfileRef
 from ocdp_operator.model.publication import (
     Action,
     BindingEntry,
@@ -20,7 +21,7 @@ from ocdp_operator.model.publication import (
 )
 from ocdp_operator.model.template import CatalogAnswer, CatalogQuestion, Placement
 from ocdp_operator.reconcile.ports import Catalog
-from tests.support.catalog_entries import COMMIT, OTHER_COMMIT, binding, pinned, workspace
+from tests.support.catalog_entries import COMMIT, OTHER_COMMIT, binding, pinned, profile, workspace
 from tests.support.fakes_catalog import FakeCatalog
 from tests.support.fix_postgres import CatalogDatabase
 
@@ -47,8 +48,11 @@ class World:
         *,
         revision: int | None = None,
         cluster: str = "local",
+        **more: Any,
     ) -> CatalogAnswer:
-        return await self.catalog.ask(CatalogQuestion(cluster, template, workspace_id, namespace, revision))
+        return await self.catalog.ask(
+            CatalogQuestion(cluster, template, workspace_id, namespace, revision, **more)
+        )
 
 
 @pytest.fixture
@@ -122,9 +126,27 @@ async def test_a_binding_grants_one_template_to_one_workspace(world: World):
 
 
 @pytest.mark.parametrize("subject", [{"user": "ada"}, {"group": "staff"}], ids=["user", "group"])
-async def test_user_and_group_bindings_grant_nothing_yet(world: World, subject: dict[str, str]):
+async def test_a_binding_of_a_user_or_group_grants_the_workspace_nothing(
+    world: World, subject: dict[str, str]
+):
     await world.store(pinned(), workspace("team-a"), BindingEntry(template="code-server", **subject))
-    assert not (await world.ask()).granted
+    assert not (await world.ask(users=("ada",), groups=("staff",))).granted
+
+
+async def test_the_asked_users_and_groups_that_a_binding_names_are_told(world: World):
+    bound = [{"user": "ada"}, {"user": "eve"}, {"user": "bob", "disabled": True}]
+    bound += [{"group": "staff"}, {"group": "root"}, {"group": "ada"}]
+    await world.store(
+        pinned(), pinned("litellm"), *(BindingEntry(template="code-server", **subject) for subject in bound)
+    )
+    asked = {"users": ("ada", "bob", "carol", "staff"), "groups": ("staff", "guests")}
+    answer = await world.ask(**asked)
+    assert answer.granted_users == {"ada"}
+    assert answer.granted_groups == {"staff"}
+    other = await world.ask("litellm", **asked)
+    assert not other.granted_users | other.granted_groups
+    nobody = await world.ask()
+    assert not nobody.granted_users | nobody.granted_groups
 
 
 async def test_a_disabled_binding_grants_nothing_until_it_is_enabled_again(world: World):
@@ -184,6 +206,9 @@ async def test_the_counter_grows_with_every_write_and_with_nothing_else(world: W
     counters = [await world.catalog.counter()]
     for items in (
         [LOCAL],
+        [profile(storageClass="a")],
+        [profile(storageClass="a", disabled=True)],
+        [profile(storageClass="b")],
         [workspace("team-a", "team-a")],
         [pinned()],
         [binding()],
@@ -195,7 +220,11 @@ async def test_the_counter_grows_with_every_write_and_with_nothing_else(world: W
         counters.append(await world.catalog.counter())
     assert counters == sorted(set(counters))
     await world.store(
-        LOCAL, workspace("team-a", "team-a"), binding(disabled=True), pinned(commit=OTHER_COMMIT)
+        LOCAL,
+        profile(storageClass="b"),
+        workspace("team-a", "team-a"),
+        binding(disabled=True),
+        pinned(commit=OTHER_COMMIT),
     )
     assert await world.catalog.counter() == counters[-1]
     assert (await world.ask()).counter == counters[-1]
@@ -257,6 +286,13 @@ REFUSED = {
     "a namespace of another workspace": [workspace("team-b", "team-a")],
     "a namespace of another workspace, even a disabled one": [workspace("team-b", "gone")],
     "a placement that moves": [workspace("team-a", "elsewhere")],
+    "a profile of an unknown cluster": [profile("far", cluster="nowhere")],
+    "a profile of an unknown workspace": [profile("nobody", workspace="nobody")],
+    "a second profile of a cluster": [profile("first"), profile("second")],
+    "a profile that changes its subject": [
+        profile("acme", customer="acme"),
+        profile("acme", cluster="local"),
+    ],
 }
 
 
@@ -274,3 +310,80 @@ async def test_what_does_not_fit_the_catalog_is_refused_and_nothing_of_it_is_sto
 async def test_a_placement_that_an_entry_leaves_out_stays(world: World):
     await world.store(LOCAL, workspace("team-a", "team-a"), workspace("team-a"))
     assert (await world.ask()).placement is not None
+
+
+LAYERS = (
+    profile("z-cluster", labels={"a": "1"}),
+    profile("y-customer", customer="acme", storageClass=None),
+    profile("x-workspace", workspace="team-a"),
+)
+
+
+def refs(answer: CatalogAnswer) -> list[str]:
+    return [str(each.ref) for each in answer.profiles]
+
+
+async def test_the_newest_profiles_come_in_the_order_of_the_layers(world: World):
+    await world.store(LOCAL, workspace("team-a", "team-a"), *reversed(LAYERS))
+    answer = await world.ask()
+    assert refs(answer) == ["z-cluster@1", "y-customer@1", "x-workspace@1"]
+    assert [str(ref) for ref in answer.newest_profiles] == refs(answer)
+    assert [each.layer for each in answer.profiles] == list(Layer)
+    assert [each.body for each in answer.profiles] == [{"labels": {"a": "1"}}, {"storageClass": None}, {}]
+
+
+async def test_a_profile_is_of_its_own_subject_alone(world: World):
+    await world.store(
+        LOCAL, ClusterEntry(id="far"), workspace("team-a"), workspace("team-b", customer="other")
+    )
+    await world.store(*LAYERS, profile("far", cluster="far"), profile("other", customer="other"))
+    assert refs(await world.ask(workspace_id="team-b")) == ["z-cluster@1", "other@1"]
+    assert refs(await world.ask(cluster="far")) == ["far@1", "y-customer@1", "x-workspace@1"]
+    assert refs(await world.ask(cluster="nowhere", workspace_id="nobody")) == []
+
+
+async def test_named_profile_revisions_are_the_answer_beside_the_newest(world: World):
+    await world.store(LOCAL, workspace("team-a"), *LAYERS, profile("z-cluster", labels={"a": "2"}))
+    asked = (ProfileRef(id="x-workspace", revision=1), ProfileRef(id="z-cluster", revision=1))
+    answer = await world.ask(profiles=asked)
+    assert refs(answer) == ["z-cluster@1", "x-workspace@1"]
+    assert answer.profiles[0].body == {"labels": {"a": "1"}}
+    assert [str(ref) for ref in answer.newest_profiles] == ["z-cluster@2", "y-customer@1", "x-workspace@1"]
+    nothing = await world.ask(profiles=())
+    assert nothing.profiles == ()
+    assert nothing.newest_profiles == answer.newest_profiles
+
+
+async def test_a_named_profile_revision_that_is_unknown_is_absent(world: World):
+    await world.store(LOCAL, workspace("team-a"), *LAYERS)
+    asked = (ProfileRef(id="z-cluster", revision=2**40), ProfileRef(id="gone", revision=1))
+    assert (await world.ask(profiles=asked)).profiles == ()
+
+
+async def test_a_disabled_profile_is_given_to_nobody_anew_and_can_still_be_named(world: World):
+    await world.store(
+        LOCAL, workspace("team-a"), *LAYERS, profile("z-cluster", labels={"a": "1"}, disabled=True)
+    )
+    answer = await world.ask()
+    assert refs(answer) == ["y-customer@1", "x-workspace@1"]
+    named = await world.ask(profiles=(ProfileRef(id="z-cluster", revision=1),))
+    assert refs(named) == ["z-cluster@1"]
+    assert named.newest_profiles == answer.newest_profiles
+
+
+async def test_after_one_is_disabled_another_profile_takes_its_place(world: World):
+    await world.store(LOCAL, profile("first", disabled=True), profile("second"))
+    assert refs(await world.ask()) == ["second@1"]
+    with pytest.raises(PublicationError):
+        await world.store(profile("first"))
+
+
+async def test_publishing_the_same_profile_again_makes_no_revision(world: World):
+    await world.store(LOCAL)
+    said = {"labels": {"a": "1", "b": None}, "storageClass": None}
+    assert await world.store(profile(**said)) == [Action.PUBLISHED]
+    assert await world.store(profile(**dict(reversed(said.items())))) == [Action.UNCHANGED]
+    assert await world.store(profile(**said, disabled=True)) == [Action.CHANGED]
+    assert await world.store(profile(**said)) == [Action.CHANGED]
+    assert await world.store(profile(labels={"a": "1"})) == [Action.PUBLISHED]
+    assert [str(ref) for ref in (await world.ask()).newest_profiles] == ["local@2"]

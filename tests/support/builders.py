@@ -10,6 +10,7 @@ from ocdp_operator.model.claim import ClaimKey, ClaimSpec, ClaimStatus, Template
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.kinds import CLAIM, POD, RUNTIME_KINDS, WORKLOAD, Kind
 from ocdp_operator.model.objects import Manifest, Mark, ObjectRef, Observed
+from ocdp_operator.model.profile import Layer, ProfileRef, ProfileRevision
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.template import (
     CatalogAnswer,
@@ -62,6 +63,12 @@ def template(
     """``body`` as in a template file: schema, mappings, components, allowedKinds, defaults."""
     source = PinnedSource("https://git.example.test/apps.git", "v0.1.0", "apps/code-server/base", commit)
     return TemplateRevision(template_id, revision, source, RevisionBody.model_validate(body))
+
+
+def profile(layer: Layer | str, id_: str = "", *, revision: int = 1, **body: Any) -> ProfileRevision:
+    """``body`` as in a profile's file: storageClass, ingress, locked, ..."""
+    known = Layer(layer)
+    return ProfileRevision(ProfileRef(id=id_ or f"{known}-profile", revision=revision), known, body)
 
 
 def answer(revision: TemplateRevision | None = None, **facts: Any) -> CatalogAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import BindingEntry, PinnedTemplate, TemplateEntry, WorkspaceEntry
 
 COMMIT = "1" * 40
@@ -68,3 +69,9 @@ def workspace(workspace_id: str, *namespaces: str, cluster: str = "local", **cha
 def binding(template_id: str = "code-server", workspace_id: str = "team-a", **changes: Any) -> BindingEntry:
     """A workspace's access to a template."""
     return BindingEntry.model_validate({"template": template_id, "workspace": workspace_id} | changes)
+
+
+def profile(profile_id: str = "local", **body: Any) -> EnvironmentProfileEntry:
+    """A profile; of the cluster ``local``, unless ``body`` names another subject."""
+    subject = {} if body.keys() & {"cluster", "customer", "workspace"} else {"cluster": "local"}
+    return EnvironmentProfileEntry.model_validate({"id": profile_id} | subject | body)

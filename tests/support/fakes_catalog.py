@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ocdp_operator.errors import CATALOG, Reason, Waiting
+from ocdp_operator.model.profile import Layer, ProfileRef, ProfileRevision
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     Action,
     BindingEntry,
@@ -32,6 +34,14 @@ class _Template:
 
 
 @dataclass
+class _Profile:
+    layer: Layer
+    subject: str
+    disabled: bool = False
+    revisions: list[ProfileRevision] = field(default_factory=list)
+
+
+@dataclass
 class _State:
     templates: dict[str, _Template] = field(default_factory=dict)
     clusters: dict[str, ClusterEntry] = field(default_factory=dict)
@@ -40,6 +50,7 @@ class _State:
     """(cluster, namespace) -> (workspace, disabled)."""
     bindings: dict[tuple[str, str | None, str | None, str | None], bool] = field(default_factory=dict)
     """(template, workspace, user, group) -> disabled."""
+    profiles: dict[str, _Profile] = field(default_factory=dict)
     writes: int = 0
 
 
@@ -61,11 +72,26 @@ class FakeCatalog:
             workspace = None
         revisions = template.revisions if template else []
         wanted = [each for each in revisions if question.revision in (None, each.revision)]
+        profiles = self._newest_profiles(workspace, question.cluster_id)
         return CatalogAnswer(
             template_exists=template is not None,
             disabled=template is not None and template.entry.disabled,
             granted=workspace is not None
             and state.bindings.get((question.template_id, workspace.id, None, None)) is False,
+            granted_users=frozenset(
+                user
+                for user in question.users
+                if state.bindings.get((question.template_id, None, user, None)) is False
+            ),
+            granted_groups=frozenset(
+                group
+                for group in question.groups
+                if state.bindings.get((question.template_id, None, None, group)) is False
+            ),
+            profiles=tuple(
+                profiles if question.profiles is None else self._asked_profiles(question.profiles)
+            ),
+            newest_profiles=tuple(each.ref for each in profiles),
             placement=self._placement(workspace, question.cluster_id),
             namespace_workspace=state.placements.get((question.cluster_id, question.namespace), (None,))[0],
             revision=wanted[-1] if wanted else None,
@@ -125,6 +151,25 @@ class FakeCatalog:
                 return Placement(workspace.id, workspace.customer, namespace)
         return None
 
+    def _newest_profiles(self, workspace: WorkspaceEntry | None, cluster: str) -> list[ProfileRevision]:
+        known = self._state.clusters.get(cluster)
+        subjects = {
+            Layer.CLUSTER: None if known is None or known.disabled else cluster,
+            Layer.CUSTOMER: workspace and workspace.customer,
+            Layer.WORKSPACE: workspace and workspace.id,
+        }
+        profiles = self._state.profiles.values()
+        return [
+            profile.revisions[-1]
+            for layer, subject in subjects.items()
+            for profile in profiles
+            if (profile.layer, profile.subject, profile.disabled) == (layer, subject, False)
+        ]
+
+    def _asked_profiles(self, asked: Sequence[ProfileRef]) -> list[ProfileRevision]:
+        known = [each for profile in self._state.profiles.values() for each in profile.revisions]
+        return sorted((each for each in known if each.ref in asked), key=lambda each: each.layer)
+
     def _store(self, item: Storable) -> list[Change]:
         match item:
             case PinnedTemplate():
@@ -147,6 +192,34 @@ class FakeCatalog:
                     self._need("workspace", item.workspace, self._state.workspaces)
                 key = (item.template, item.workspace, item.user, item.group)
                 return [Change(f"binding of {item}", self._put(self._state.bindings, key, item.disabled))]
+
+            case EnvironmentProfileEntry():
+                return [self._store_profile(item)]
+
+    def _store_profile(self, entry: EnvironmentProfileEntry) -> Change:
+        layer, subject = entry.subject
+        if layer is Layer.CLUSTER:
+            self._need("cluster", subject, self._state.clusters)
+        if layer is Layer.WORKSPACE:
+            self._need("workspace", subject, self._state.workspaces)
+        for id_, other in self._state.profiles.items():
+            same = (other.layer, other.subject) == (layer, subject)
+            if id_ == entry.id and not same:
+                raise PublicationError(f"Profile {entry.id} is of {other.layer} {other.subject}, for good.")
+            if id_ != entry.id and same and not (other.disabled or entry.disabled):
+                raise PublicationError(f"{layer} {subject} has the profile {id_} already.")
+        known = self._state.profiles.get(entry.id)
+        profile = self._state.profiles.setdefault(entry.id, _Profile(layer, subject))
+        was, profile.disabled = profile.disabled, entry.disabled
+        if known is not None and known.revisions[-1].body == entry.body:
+            self._state.writes += was != entry.disabled
+            return Change(
+                f"profile {entry.id}", Action.UNCHANGED if was == entry.disabled else Action.CHANGED
+            )
+        ref = ProfileRef(id=entry.id, revision=len(profile.revisions) + 1)
+        profile.revisions.append(ProfileRevision(ref, layer, entry.body))
+        self._state.writes += 1
+        return Change(f"profile {entry.id}", Action.PUBLISHED, f"revision {ref.revision}")
 
     def _store_template(self, item: PinnedTemplate) -> Change:
         entry = item.entry

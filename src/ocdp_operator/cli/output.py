@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ocdp_operator.errors import OcdpError, SettingsError, Waiting
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
     Change,
@@ -71,7 +72,7 @@ class Format(StrEnum):
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]
 
-_E = TypeVar("_E", TemplateEntry, ClusterEntry, WorkspaceEntry, BindingEntry)
+_E = TypeVar("_E", TemplateEntry, ClusterEntry, WorkspaceEntry, BindingEntry, EnvironmentProfileEntry)
 
 
 def read_entries(files: Iterable[typer.FileBinaryRead], entry: type[_E]) -> list[_E]:

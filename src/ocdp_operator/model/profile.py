@@ -39,12 +39,25 @@ class ProfileRevision:
 
 
 @dataclass(frozen=True, slots=True)
+class LockConflict:
+    """What a layer says of a field that an earlier one locked: it counts for nothing."""
+
+    pointer: str
+    """JSON pointer of the field in the profile that is overruled."""
+    profile: ProfileRef
+    locked_by: ProfileRef
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """The profiles of one claim merged: cluster, then customer, then workspace."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     """As mappings and expressions read them below ``profile``: ``ingress.domain``, ``storageClass``, ..."""
     origins: Mapping[str, ProfileRef] = field(default_factory=dict)
-    """JSON pointer of each leaf of ``fields`` -> the profile that said it last."""
+    """JSON pointer of each leaf of ``fields`` -> the profile that said it last. Lists are leaves, but for the items of
+    tolerations and pull secrets, which come from several profiles."""
     profiles: tuple[ProfileRef, ...] = ()
     """The revisions that were merged, in the order of the layers."""
+    conflicts: tuple[LockConflict, ...] = ()
+    """What later layers said of locked fields, in the order of the layers."""

@@ -16,8 +16,10 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from ocdp_operator.errors import OcdpError, Stalled
 from ocdp_operator.model.documents import load_documents
+from ocdp_operator.model.identifier import Identifier, Subject
 from ocdp_operator.model.kinds import RUNTIME_KINDS
 from ocdp_operator.model.mapping import MAPPING_FACTS, Mapping_
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.template import RevisionBody
 from ocdp_operator.model.values_schema import Fault, ValuesSchema, dotted
@@ -25,7 +27,6 @@ from ocdp_operator.model.wire import WireModel, canonical_json
 
 _INTEGERS: Final = range(-(2**63), 2**64)
 """What JSON readers keep exactly; PostgreSQL's jsonb keeps more."""
-_DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 
 class PublicationError(OcdpError):
@@ -44,11 +45,9 @@ def _repository_path(path: str) -> str:
     return path
 
 
-Identifier = Annotated[str, StringConstraints(pattern=_DNS_LABEL, max_length=63)]
 RepositoryPath = Annotated[
     str, StringConstraints(pattern=r"^[^\\\s\x00]+$", max_length=512), AfterValidator(_repository_path)
 ]
-Subject = Annotated[str, StringConstraints(pattern=r"^[^\s\x00]+$", max_length=253)]
 
 
 class TemplateSource(WireModel):
@@ -168,15 +167,15 @@ class PinnedTemplate:
     """The version that rendered the examples; None when nothing was rendered."""
 
 
-Entry: TypeAlias = TemplateEntry | ClusterEntry | WorkspaceEntry | BindingEntry
-Storable: TypeAlias = ClusterEntry | WorkspaceEntry | BindingEntry | PinnedTemplate
+Entry: TypeAlias = TemplateEntry | ClusterEntry | WorkspaceEntry | BindingEntry | EnvironmentProfileEntry
+Storable: TypeAlias = ClusterEntry | WorkspaceEntry | BindingEntry | EnvironmentProfileEntry | PinnedTemplate
 
 
 class Action(StrEnum):
     """What storing an entry did."""
 
     PUBLISHED = "published"
-    """A new revision of a template."""
+    """A new revision of a template or a profile."""
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
@@ -192,13 +191,17 @@ class Change:
     detail: str = ""
 
 
-_FIRST: Final = ("kind", "id", "title", "description", "templateType", "source", "schema")
+_FIRST: Final = (
+    *("kind", "id", "title", "description", "templateType", "source", "schema"),
+    *("cluster", "customer", "workspace"),
+)
 
-_E = TypeVar("_E", TemplateEntry, ClusterEntry, WorkspaceEntry, BindingEntry)
+_E = TypeVar("_E", TemplateEntry, ClusterEntry, WorkspaceEntry, BindingEntry, EnvironmentProfileEntry)
 _COMMANDS: Final = {
     "WorkloadTemplate": "ocdp template apply",
     "Workspace": "ocdp workspace apply",
     "AccessBinding": "ocdp binding apply",
+    "EnvironmentProfile": "ocdp profile apply",
     "Cluster": "ocdp cluster apply",
 }
 
@@ -230,7 +233,12 @@ def parse_entries(data: bytes, *, name: str, entry: type[_E]) -> tuple[_E, ...]:
 
 def to_document(entry: Entry) -> dict[str, Any]:
     """The entry as a document that ``apply`` takes again."""
-    wire = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"kind": entry.kind}
+    # Of a profile null is not silence: it takes away what an earlier layer says.
+    is_profile = isinstance(entry, EnvironmentProfileEntry)
+    wire = entry.model_dump(
+        mode="json", by_alias=True, exclude_unset=is_profile, exclude_defaults=not is_profile
+    )
+    wire |= {"kind": entry.kind}
     if isinstance(entry, TemplateEntry):
         wire |= {"templateType": entry.template_type, "source": entry.source.model_dump(by_alias=True)}
     return {key: wire[key] for key in dict.fromkeys((*_FIRST, *wire)) if key in wire}

@@ -15,6 +15,7 @@ from ocdp_operator.adapters.catalog import writes
 from ocdp_operator.adapters.catalog.connection import CatalogConnection, writing
 from ocdp_operator.adapters.catalog.failures import MIGRATE, refused
 from ocdp_operator.adapters.catalog.schema import HEAD
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
     Change,
@@ -50,6 +51,17 @@ _CLUSTERS: Final = "SELECT id, disabled_at IS NOT NULL AS disabled FROM ocdp.clu
 _BINDINGS: Final = """
 SELECT template_id, workspace_id, username, group_name, disabled_at IS NOT NULL AS disabled
   FROM ocdp.access_bindings ORDER BY template_id, workspace_id, username, group_name
+"""
+_PROFILES: Final = """
+SELECT profile.id, profile.layer, coalesce(cluster_id, customer, workspace_id) AS subject,
+       profile.disabled_at IS NOT NULL AS disabled, said.*
+  FROM ocdp.environment_profiles AS profile
+  JOIN ocdp.environment_profile_revisions AS said ON said.profile_id = profile.id
+ WHERE (%(id)s::text IS NULL OR profile.id = %(id)s::text)
+   AND (%(revision)s::bigint IS NULL OR said.revision = %(revision)s::bigint)
+   AND (NOT %(newest)s OR said.revision = (
+        SELECT max(revision) FROM ocdp.environment_profile_revisions WHERE profile_id = profile.id))
+ ORDER BY profile.layer, profile.id, said.revision DESC
 """
 _PLACEMENT: Final = """
 SELECT workspace_id, customer, namespace FROM ocdp.workspaces JOIN ocdp.workspace_placements AS placement
@@ -138,6 +150,33 @@ class CatalogRegistry:
             for row in await self._rows(_BINDINGS)
         )
 
+    async def profiles(self) -> tuple[EnvironmentProfileEntry, ...]:
+        """The newest revision of every profile, by layer and id."""
+        return await self._profiles(newest=True)
+
+    async def profile(self, profile_id: str, revision: int | None = None) -> EnvironmentProfileEntry:
+        """One revision of a profile; the newest, where none is named."""
+        return (await self._profiles(profile_id, revision, newest=revision is None))[0]
+
+    async def profile_revisions(self, profile_id: str) -> tuple[EnvironmentProfileEntry, ...]:
+        """Every revision of one profile, newest first; never empty."""
+        return await self._profiles(profile_id)
+
+    async def disable_profile(self, profile_id: str) -> Change:
+        """Takes a profile out of use."""
+        async with self._cursor() as cursor, self._connection.transaction():
+            await cursor.execute("SELECT writes FROM ocdp.counter FOR UPDATE")
+            return await writes.disable_profile(cursor, profile_id)
+
+    async def _profiles(
+        self, profile_id: str | None = None, revision: int | None = None, *, newest: bool = False
+    ) -> tuple[EnvironmentProfileEntry, ...]:
+        rows = await self._rows(_PROFILES, {"id": profile_id, "revision": revision, "newest": newest})
+        if profile_id is not None and not rows:
+            which = f"revision {revision} of profile" if revision is not None else "profile"
+            raise PublicationError(f"There is no {which} {profile_id}.", remedy="See `ocdp profile list`.")
+        return tuple(_profile(row) for row in rows)
+
     async def _templates(
         self, template_id: str | None = None, revision: int | None = None, *, newest: bool = False
     ) -> tuple[TemplateEntry, ...]:
@@ -181,6 +220,30 @@ async def _write(cursor: AsyncCursor[Any], item: Storable) -> tuple[Change, ...]
             return await writes.write_cluster(cursor, item)
         case BindingEntry():
             return await writes.write_binding(cursor, item)
+        case EnvironmentProfileEntry():
+            return await writes.write_profile(cursor, item)
+
+
+def _profile(row: Any) -> EnvironmentProfileEntry:
+    try:
+        return EnvironmentProfileEntry.model_validate(
+            {
+                **row.body,
+                "id": row.id,
+                row.layer: row.subject,
+                **({"disabled": True} if row.disabled else {}),
+                "published": {
+                    "revision": row.revision,
+                    "publishedAt": row.published_at,
+                    "publishedBy": row.published_by,
+                },
+            }
+        )
+    except ValidationError:
+        raise PublicationError(
+            f"Revision {row.revision} of profile {row.id} cannot be read by this version of ocdp.",
+            remedy="Use a newer ocdp.",
+        ) from None
 
 
 def _entry(row: Any) -> TemplateEntry:

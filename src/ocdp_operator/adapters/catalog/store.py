@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import monotonic
 from typing import Any, Final, LiteralString
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ocdp_operator.adapters.catalog.connection import CatalogConnection, reading
 from ocdp_operator.adapters.catalog.failures import not_migrated, unavailable, unreadable
 from ocdp_operator.adapters.catalog.schema import HEAD
+from ocdp_operator.model.profile import Layer, ProfileRef, ProfileRevision
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.template import (
     CatalogAnswer,
@@ -41,6 +42,21 @@ SELECT (SELECT max(version_num) FROM ocdp.schema_version)  AS version,
        EXISTS (SELECT 1 FROM ocdp.access_bindings binding
                 WHERE binding.template_id = template.id AND binding.workspace_id = workspace.id
                   AND binding.disabled_at IS NULL)          AS granted,
+       ARRAY(SELECT username FROM ocdp.access_bindings AS binding
+              WHERE binding.template_id = template.id AND username IS NOT NULL AND username = ANY(%(users)s::text[])
+                AND binding.disabled_at IS NULL)            AS granted_users,
+       ARRAY(SELECT group_name FROM ocdp.access_bindings AS binding
+              WHERE binding.template_id = template.id AND group_name IS NOT NULL AND group_name = ANY(%(groups)s::text[])
+                AND binding.disabled_at IS NULL)            AS granted_groups,
+       newest_profiles.ids AS newest_profile_ids, newest_profiles.revisions AS newest_profile_revisions,
+       (SELECT jsonb_agg(jsonb_build_object(
+                   'id', profile.id, 'layer', profile.layer, 'revision', said.revision, 'body', said.body)
+                         ORDER BY profile.layer)
+          FROM unnest(coalesce(%(profile_ids)s::text[], newest_profiles.ids),
+                      coalesce(%(profile_revisions)s::bigint[], newest_profiles.revisions)) AS asked(id, revision)
+          JOIN ocdp.environment_profiles AS profile ON profile.id = asked.id
+          JOIN ocdp.environment_profile_revisions AS said
+            ON said.profile_id = profile.id AND said.revision = asked.revision)  AS profiles,
        workspace.id AS workspace_id, workspace.customer, placement.namespace,
        (SELECT workspace_id FROM ocdp.workspace_placements
          WHERE cluster_id = %(cluster_id)s AND namespace = %(namespace)s) AS namespace_workspace
@@ -55,8 +71,25 @@ SELECT (SELECT max(version_num) FROM ocdp.schema_version)  AS version,
   LEFT JOIN ocdp.workspace_placements AS placement
          ON placement.workspace_id = workspace.id AND placement.cluster_id = cluster.id
         AND placement.disabled_at IS NULL
+ CROSS JOIN LATERAL (
+       SELECT array_agg(profile.id::text ORDER BY profile.layer)         AS ids,
+              array_agg(newest.revision::bigint ORDER BY profile.layer)  AS revisions
+         FROM (SELECT id, layer FROM ocdp.environment_profiles
+                WHERE cluster_id = cluster.id AND disabled_at IS NULL
+               UNION ALL
+               SELECT id, layer FROM ocdp.environment_profiles
+                WHERE customer = workspace.customer AND disabled_at IS NULL
+               UNION ALL
+               SELECT id, layer FROM ocdp.environment_profiles
+                WHERE workspace_id = workspace.id AND disabled_at IS NULL) AS profile
+         JOIN LATERAL (
+              SELECT revision FROM ocdp.environment_profile_revisions
+               WHERE profile_id = profile.id ORDER BY revision DESC LIMIT 1) AS newest ON true) AS newest_profiles
 """
-"""One statement, so one snapshot and one round trip. The counter's one row makes the answer exactly one row."""
+"""One statement, so one snapshot and one round trip. The counter's one row makes the answer exactly one row.
+
+The names of the layers sort as the layers do: cluster, customer, workspace.
+"""
 
 _COUNTER: Final = """
 SELECT (SELECT max(version_num) FROM ocdp.schema_version) AS version, writes AS counter FROM ocdp.counter
@@ -112,6 +145,7 @@ class PostgresCatalog:
 
     async def ask(self, question: CatalogQuestion) -> CatalogAnswer:
         """See the port."""
+        profiles = question.profiles
         row = await self._one(
             _ASK,
             {
@@ -120,12 +154,25 @@ class PostgresCatalog:
                 "workspace_id": question.workspace_id,
                 "namespace": question.namespace,
                 "revision": question.revision,
+                "users": list(question.users),
+                "groups": list(question.groups),
+                "profile_ids": None if profiles is None else [ref.id for ref in profiles],
+                "profile_revisions": None if profiles is None else [ref.revision for ref in profiles],
             },
         )
         return CatalogAnswer(
             template_exists=row.template_exists,
             disabled=row.disabled,
             granted=row.granted,
+            granted_users=frozenset(row.granted_users),
+            granted_groups=frozenset(row.granted_groups),
+            profiles=tuple(_profile(each) for each in row.profiles or ()),
+            newest_profiles=tuple(
+                ProfileRef(id=id_, revision=revision)
+                for id_, revision in zip(
+                    row.newest_profile_ids or (), row.newest_profile_revisions or (), strict=True
+                )
+            ),
             placement=None
             if row.namespace is None
             else Placement(row.workspace_id, row.customer, row.namespace),
@@ -184,6 +231,12 @@ class PostgresCatalog:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # Seen: nobody waits for it any more.
+
+
+def _profile(row: Mapping[str, Any]) -> ProfileRevision:
+    return ProfileRevision(
+        ProfileRef(id=row["id"], revision=row["revision"]), Layer(row["layer"]), row["body"]
+    )
 
 
 def _revision(template_id: str, row: Any) -> TemplateRevision:

@@ -7,6 +7,8 @@ from typing import Any, Final, LiteralString
 from psycopg import AsyncCursor, sql
 from psycopg.types.json import Jsonb
 
+from ocdp_operator.model.profile import Layer
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     Action,
     BindingEntry,
@@ -73,6 +75,30 @@ ON CONFLICT (template_id, {subject}) WHERE {subject} IS NOT NULL DO UPDATE SET d
  WHERE (stored.disabled_at IS NOT NULL) <> %(disabled)s
 RETURNING xmax = 0 AS created
 """
+_PROFILES = """
+SELECT id, layer, coalesce(cluster_id, customer, workspace_id) AS subject, disabled_at IS NOT NULL AS disabled
+  FROM ocdp.environment_profiles
+ WHERE id = %(id)s OR (layer = %(layer)s AND coalesce(cluster_id, customer, workspace_id) = %(subject)s)
+"""
+_PROFILE = """
+INSERT INTO ocdp.environment_profiles AS stored (id, {subject}, disabled_at)
+VALUES (%(id)s, %(subject)s, CASE WHEN %(disabled)s THEN now() END)
+ON CONFLICT (id) DO UPDATE SET disabled_at = EXCLUDED.disabled_at
+ WHERE (stored.disabled_at IS NOT NULL) <> %(disabled)s
+RETURNING xmax = 0 AS created
+"""
+_NEWEST_PROFILE = """
+SELECT revision, body FROM ocdp.environment_profile_revisions WHERE profile_id = %(id)s ORDER BY revision DESC LIMIT 1
+"""
+_PROFILE_REVISION = """
+INSERT INTO ocdp.environment_profile_revisions (profile_id, revision, body) VALUES (%(id)s, %(revision)s, %(body)s)
+"""
+_DISABLE_PROFILE = """
+WITH stored AS (SELECT id, disabled_at IS NOT NULL AS before FROM ocdp.environment_profiles WHERE id = %(id)s),
+     disabled AS (UPDATE ocdp.environment_profiles SET disabled_at = now() WHERE id = %(id)s AND disabled_at IS NULL)
+SELECT before FROM stored
+"""
+_LAYERS: Final = {Layer.CLUSTER: "cluster_id", Layer.CUSTOMER: "customer", Layer.WORKSPACE: "workspace_id"}
 _SUBJECTS: Final = {"workspace": "workspace_id", "user": "username", "group": "group_name"}
 _NEEDED: Final[dict[str, tuple[LiteralString, str]]] = {
     "template": ("SELECT 1 FROM ocdp.workload_templates WHERE id = %(id)s", "ocdp template apply"),
@@ -173,8 +199,53 @@ async def write_binding(cursor: AsyncCursor[Any], entry: BindingEntry) -> tuple[
     kind, subject = entry.subject
     query = sql.SQL(_BINDING).format(subject=sql.Identifier(_SUBJECTS[kind]))
     parameters = {"template": entry.template, "subject": subject, "disabled": entry.disabled}
-    detail = "" if entry.workspace else "stored; only workspace bindings grant access in this version"
-    return (Change(f"binding of {entry}", await _upserted(cursor, query, parameters), detail),)
+    return (Change(f"binding of {entry}", await _upserted(cursor, query, parameters)),)
+
+
+async def write_profile(cursor: AsyncCursor[Any], entry: EnvironmentProfileEntry) -> tuple[Change, ...]:
+    """Publishes the next revision, unless the newest one is the same; enables or disables the profile."""
+    layer, subject = entry.subject
+    if layer is not Layer.CUSTOMER:
+        await _need(cursor, layer, subject)
+    await _check_profile_place(cursor, entry)
+    query = sql.SQL(_PROFILE).format(subject=sql.Identifier(_LAYERS[layer]))
+    parameters = {"id": entry.id, "subject": subject, "disabled": entry.disabled}
+    listed = await _upserted(cursor, query, parameters)
+    await cursor.execute(_NEWEST_PROFILE, {"id": entry.id})
+    newest = await cursor.fetchone()
+    if newest and canonical_json(newest.body) == canonical_json(entry.body):
+        detail = f"revision {newest.revision} already says this"
+        return (Change(f"profile {entry.id}", listed, detail),)
+    revision = newest.revision + 1 if newest else 1
+    await cursor.execute(_PROFILE_REVISION, {"id": entry.id, "revision": revision, "body": Jsonb(entry.body)})
+    detail = f"revision {revision}, of {layer} {subject}"
+    return (Change(f"profile {entry.id}", Action.PUBLISHED, detail),)
+
+
+async def _check_profile_place(cursor: AsyncCursor[Any], entry: EnvironmentProfileEntry) -> None:
+    """A profile keeps its subject, and a subject has one enabled profile."""
+    layer, subject = entry.subject
+    await cursor.execute(_PROFILES, {"id": entry.id, "layer": layer, "subject": subject})
+    for other in await cursor.fetchall():
+        if other.id == entry.id and (other.layer, other.subject) != (layer, subject):
+            raise PublicationError(
+                f"Profile {entry.id} is of {other.layer} {other.subject}, for good.",
+                remedy=f"Give the profile of {layer} {subject} another id.",
+            )
+        if other.id != entry.id and not (other.disabled or entry.disabled):
+            raise PublicationError(
+                f"{layer.capitalize()} {subject} has the profile {other.id} already.",
+                remedy=f"Change that one, or disable it first: `ocdp profile disable {other.id}`.",
+            )
+
+
+async def disable_profile(cursor: AsyncCursor[Any], id_: str) -> Change:
+    """Takes a profile out of use; claims that stay on a revision of it keep it."""
+    await cursor.execute(_DISABLE_PROFILE, {"id": id_})
+    row = await cursor.fetchone()
+    if row is None:
+        raise PublicationError(f"There is no profile {id_}.", remedy="See `ocdp profile list`.")
+    return Change(f"profile {id_}", Action.UNCHANGED if row.before else Action.CHANGED, "disabled")
 
 
 async def _need(cursor: AsyncCursor[Any], what: str, name: str) -> None:

@@ -181,10 +181,10 @@ def test_an_offer_is_taken_back_by_disabling_it(offered: Ocdp):
     assert "disabled" in offered("binding", "list")[1]
 
 
-def test_a_binding_of_a_user_says_that_it_does_not_count_yet(offered: Ocdp):
+def test_a_binding_of_a_user_is_stored_like_any_other(offered: Ocdp):
     document = {"kind": "AccessBinding", "template": "code-server", "user": "ada"}
     _, out, _ = offered("binding", "apply", "-f", "-", documents=[document])
-    assert "only workspace bindings grant access" in out
+    assert out == "binding of code-server to user ada created\n"
 
 
 def test_migrating_again_and_granting_are_told(offered: Ocdp):

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
 from ocdp_operator.errors import Waiting
 from ocdp_operator.model.publication import Action, BindingEntry, ClusterEntry, PublicationError
-from tests.support.catalog_entries import COMMIT, OTHER_COMMIT, binding, pinned, workspace
+from tests.support.catalog_entries import COMMIT, OTHER_COMMIT, binding, pinned, profile, workspace
 
 
 async def test_publishing_at_once_gives_distinct_numbers_without_gaps(catalog_dsn: str):
@@ -128,3 +128,42 @@ async def test_a_connection_that_the_server_ended_is_a_dependency_that_is_away(c
             )
         with pytest.raises(Waiting):
             await registry.apply([ClusterEntry(id="local")])
+
+
+async def test_a_profile_is_listed_as_it_was_published(catalog_dsn: str):
+    async with CatalogRegistry.connect(catalog_dsn) as registry:
+        entries = [
+            profile("z", storageClass="a", labels={"x": None}),
+            profile("y", customer="acme", ingress={"tls": {}, "class": None}),
+            profile("x", workspace="team-a", tolerations=[{"key": "a", "operator": "Exists"}]),
+        ]
+        await registry.apply([ClusterEntry(id="local"), workspace("team-a"), *entries])
+        await registry.apply([profile("z", storageClass=None)])
+        listed = await registry.profiles()
+        assert [(each.id, *each.subject, each.published.revision) for each in listed] == [
+            ("z", "cluster", "local", 2),
+            ("y", "customer", "acme", 1),
+            ("x", "workspace", "team-a", 1),
+        ]
+        assert [each.body for each in listed[1:]] == [each.body for each in entries[1:]]
+        assert [each.published.revision for each in await registry.profile_revisions("z")] == [2, 1]
+        assert (await registry.profile("z", 1)).body == entries[0].body
+        assert [change.action for change in await registry.apply(listed)] == [Action.UNCHANGED] * 3
+
+
+async def test_a_profile_is_disabled_by_its_id(catalog_dsn: str):
+    async with CatalogRegistry.connect(catalog_dsn) as registry:
+        await registry.apply([ClusterEntry(id="local"), profile()])
+        assert (await registry.disable_profile("local")).action is Action.CHANGED
+        assert (await registry.disable_profile("local")).action is Action.UNCHANGED
+        assert (await registry.profile("local")).disabled
+        with pytest.raises(PublicationError, match="no profile other"):
+            await registry.disable_profile("other")
+
+
+async def test_a_subject_that_has_a_profile_is_told_which_one(catalog_dsn: str):
+    async with CatalogRegistry.connect(catalog_dsn) as registry:
+        await registry.apply([ClusterEntry(id="local"), profile("first")])
+        with pytest.raises(PublicationError, match="Cluster local has the profile first already") as refused:
+            await registry.apply([profile("second")])
+        assert "ocdp profile disable first" in refused.value.remedy

@@ -13,12 +13,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
 from ocdp_operator.adapters.catalog.schema import HEAD, migrate
-from ocdp_operator.adapters.catalog.store import MAX_CONNECTIONS, PostgresCatalog
+from ocdp_operator.adapters.catalog.store import _ASK, MAX_CONNECTIONS, PostgresCatalog
 from ocdp_operator.dev.postgres import EmbeddedPostgres
 from ocdp_operator.errors import CATALOG, Reason, SettingsError, Waiting
 from ocdp_operator.model.publication import ClusterEntry
 from ocdp_operator.model.template import CatalogQuestion
-from tests.support.catalog_entries import binding, pinned, workspace
+from tests.support.catalog_entries import binding, pinned, profile, workspace
 from tests.support.fix_postgres import CatalogDatabase, new_catalog
 
 QUESTION = CatalogQuestion("local", "code-server", "team-a", "team-a", None)
@@ -135,6 +135,39 @@ async def test_cancelled_questions_leave_no_connection_behind(catalog_database: 
         answers = await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(MAX_CONNECTIONS * 2)))
         assert len(answers) == MAX_CONNECTIONS * 2
         assert await _sessions(catalog_database) <= MAX_CONNECTIONS
+
+
+async def test_every_part_of_the_question_has_an_index(catalog_database: CatalogDatabase):
+    """Where the planner must not read a table through, it finds another way; two tables have one row each."""
+    parameters = {
+        "cluster_id": "local", "template_id": "code-server", "workspace_id": "team-a", "namespace": "team-a", "revision": None,
+        "users": ["ada"], "groups": ["staff"], "profile_ids": ["a"], "profile_revisions": [1],
+    }  # fmt: skip
+    async with await AsyncConnection.connect(catalog_database.dsn) as connection:
+        await connection.execute("SET enable_seqscan = off")
+        plan = await connection.execute(f"EXPLAIN {_ASK}", parameters)
+        scanned = [line for (line,) in await plan.fetchall() if "Seq Scan" in line]
+    assert {line.split(" on ")[1].split()[0] for line in scanned} <= {"counter", "schema_version"}
+
+
+async def test_a_profile_and_its_revision_are_of_one_moment(catalog_database: CatalogDatabase):
+    async with (
+        opened(catalog_database.reader_dsn) as catalog,
+        CatalogRegistry.connect(catalog_database.dsn) as registry,
+    ):
+        await registry.apply([ClusterEntry(id="local"), profile(parameters={"n": "1"})])
+
+        async def write() -> None:
+            for number in range(2, 40):
+                await registry.apply([profile(parameters={"n": f"{number}"})])
+
+        writing = asyncio.create_task(write())
+        while not writing.done():
+            for answer in await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(4))):
+                (said,), (newest,) = answer.profiles, answer.newest_profiles
+                assert said.ref == newest
+                assert said.body["parameters"]["n"] == f"{newest.revision}"
+        await writing
 
 
 async def test_an_answer_is_of_one_moment(catalog_database: CatalogDatabase):

@@ -39,9 +39,9 @@ SELECT (SELECT max(version_num) FROM ocdp.schema_version)  AS version,
        (SELECT max(revision) FROM ocdp.workload_template_revisions
          WHERE template_id = template.id)                   AS newest,
        revision.revision, revision.repository_url, revision.ref, revision.path, revision.commit, revision.body,
-       EXISTS (SELECT 1 FROM ocdp.access_bindings binding
-                WHERE binding.template_id = template.id AND binding.workspace_id = workspace.id
-                  AND binding.disabled_at IS NULL)          AS granted,
+       coalesce((SELECT true FROM ocdp.access_bindings AS binding
+                  WHERE binding.template_id = template.id AND binding.workspace_id = workspace.id
+                    AND binding.disabled_at IS NULL LIMIT 1), false) AS granted,
        ARRAY(SELECT username FROM ocdp.access_bindings AS binding
               WHERE binding.template_id = template.id AND username IS NOT NULL AND username = ANY(%(users)s::text[])
                 AND binding.disabled_at IS NULL)            AS granted_users,

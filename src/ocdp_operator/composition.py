@@ -9,6 +9,7 @@ import string
 import time
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -30,6 +31,7 @@ from ocdp_operator.adapters.cluster import (
     Reflector,
     listening_session,
 )
+from ocdp_operator.adapters.expressions import CelExpressions
 from ocdp_operator.adapters.git import GitSources, Origin
 from ocdp_operator.adapters.health import Health, Readiness, Watch
 from ocdp_operator.adapters.kustomize import KustomizeRenderer
@@ -71,6 +73,11 @@ def renderer(settings: Settings) -> KustomizeRenderer:
     return KustomizeRenderer(settings.work_dir, kustomize=settings.kustomize)
 
 
+def expressions() -> CelExpressions:
+    """CEL; the operator, publishing and previews use the same."""
+    return CelExpressions()
+
+
 def generate_password(length: int) -> str:
     """A password of letters and digits, from the system's own source of randomness."""
     return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(length))
@@ -108,7 +115,9 @@ class Operator:
             stack.push_async_callback(catalog.close)
             git = await stack.enter_async_context(sources(settings, asked=metrics.asked_git))
             kustomize = await stack.enter_async_context(renderer(settings))
-            parts = _Parts(settings, client, catalog, git, kustomize, _Senses(metrics, patience))
+            cel = await stack.enter_async_context(expressions())
+            worlds = _Worlds(client, catalog, git, kustomize, cel)
+            parts = _Parts(settings, worlds, _Senses(metrics, patience))
             parts.senses.readiness.require("lease", lambda: leadership.held)
             yield cls(settings, client, leadership, parts)
 
@@ -247,25 +256,28 @@ class _Senses:
         return Probes(self.health.report, self.readiness.report, self.metrics.exposed)
 
 
+@dataclass(frozen=True, slots=True)
+class _Worlds:
+    """The outside worlds of one operator, opened."""
+
+    client: KubeClient
+    catalog: PostgresCatalog
+    git: GitSources
+    kustomize: KustomizeRenderer
+    cel: CelExpressions
+
+
 class _Parts:
     """The graph behind one operator."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        client: KubeClient,
-        catalog: PostgresCatalog,
-        git: GitSources,
-        kustomize: KustomizeRenderer,
-        senses: _Senses,
-    ) -> None:
+    def __init__(self, settings: Settings, worlds: _Worlds, senses: _Senses) -> None:
         self.senses = senses
-        cluster = KubeCluster(client)
+        catalog, git, cluster = worlds.catalog, worlds.git, KubeCluster(worlds.client)
         self.random = Random()  # noqa: S311 - jitter
         self.claims = ClaimStore()
         self.queue = ClaimQueue(time.monotonic)
-        self.reflector = Reflector(client, on_change=self._wake, patience=senses.patience)
-        self.ports = Ports(catalog, git, kustomize, cluster, self.reflector)
+        self.reflector = Reflector(worlds.client, on_change=self._wake, patience=senses.patience)
+        self.ports = Ports(catalog, git, worlds.kustomize, cluster, self.reflector, worlds.cel)
         self.parking = Parking(self.queue, catalog, git, self.random)
         self.listing = Listing(self.claims, self.queue, cluster.list_claims)
         self.catalog_watch = CatalogWatch(self.claims, self.queue, catalog.counter)

@@ -24,6 +24,7 @@ from ocdp_operator.reconcile.reconciler import Reconciler
 from ocdp_operator.reconcile.run import Rules
 from tests.support import builders
 from tests.support.fakes_cluster import FakeCluster
+from tests.support.fakes_expressions import InlineExpressions
 
 KEY = ClaimKey(builders.NAMESPACE, "ide")
 PASSWORD = {
@@ -108,7 +109,7 @@ class World:
         queue = ClaimQueue(lambda: 0.0)
         self.claims = ClaimStore()
         self.claims.listed = True
-        ports: Any = Ports(self, self, self, self.cluster, self.cluster.observations)  # type: ignore[arg-type]
+        ports: Any = Ports(self, self, self, self.cluster, self.cluster.observations, InlineExpressions())  # type: ignore[arg-type]
         self.reconciler = Reconciler(
             ports=ports,
             rules=Rules("local", Limits()),

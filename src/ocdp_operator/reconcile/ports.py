@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.expression import Evaluated
 from ocdp_operator.model.kinds import Kind
 from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
@@ -47,6 +48,21 @@ class Sources(Protocol):
 
     async def probe(self, repository_url: str) -> None:
         """Returns when the repository answers; raises like ``fetch``."""
+        ...
+
+
+class Expressions(Protocol):
+    """CEL, with the functions ``quantity``, ``slug`` and ``envName``."""
+
+    def check(self, expression: str) -> str | None:
+        """What CEL has against the syntax of the expression, and where; None: nothing."""
+        ...
+
+    async def evaluate(self, expressions: Sequence[str], roots: Mapping[str, Any]) -> tuple[Evaluated, ...]:
+        """The value of each as JSON, fields in order; one that fails says why, quotes no value, and ends no other.
+
+        ``roots`` are ``values``, ``profile``, ``workspace`` and ``claim``. Raises nothing.
+        """
         ...
 
 
@@ -179,3 +195,4 @@ class Ports:
     renderer: Renderer
     cluster: Cluster
     observations: Observations
+    expressions: Expressions

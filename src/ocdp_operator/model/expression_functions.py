@@ -1,0 +1,107 @@
+"""Functions that mappings have beside CEL's own: ``quantity``, ``slug`` and ``envName``. No message quotes what they were given."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_CEILING, Decimal, InvalidOperation, localcontext
+from hashlib import sha256
+from typing import Any, Final
+
+MAX_LABEL: Final = 63
+"""Characters of a DNS label."""
+MAX_ENV_NAME: Final = 48
+_HASH: Final = 8
+_NUMBER: Final = re.compile(r"([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([A-Za-z]{0,2})", re.ASCII)
+_EXPONENT: Final = re.compile(r"([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})[eE]([+-]?[0-9]{1,2})", re.ASCII)
+_BINARY: Final = {f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", start=1)}
+_DECIMAL: Final = {
+    suffix: Decimal(10) ** power
+    for suffix, power in zip(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), range(-9, 19, 3), strict=True)
+}
+_LARGEST: Final = 2**63
+
+
+class BadArgument(ValueError):
+    """A function cannot take what it was given; the message says what it takes."""
+
+
+def quantity(amount: Any) -> str:
+    """A number, or a text such as ``500m`` or ``1.5Gi``, as the API server would write it: ``1536Mi``.
+
+    Raises BadArgument for anything that is no amount of at least 0.
+    """
+    text = f"{Decimal(repr(amount)):f}" if type(amount) in {int, float} and abs(amount) < _LARGEST else amount
+    if not isinstance(text, str):
+        raise BadArgument("quantity takes a number, or a text such as 500m or 2Gi")
+    with localcontext() as context:
+        context.prec = 80
+        value, is_binary = _amount(text)
+        if value >= _LARGEST:
+            raise BadArgument("quantity takes less than 2^63")
+        return _binary(value) if is_binary and value >= 1024 and value == int(value) else _decimal(value)
+
+
+def _amount(text: str) -> tuple[Decimal, bool]:
+    try:
+        if found := _EXPONENT.fullmatch(text):
+            return Decimal(found[1]).scaleb(int(found[2])), False
+        if found := _NUMBER.fullmatch(text):
+            number, suffix = Decimal(found[1]), found[2]
+            if suffix in _BINARY:
+                return number * _BINARY[suffix], True
+            if suffix in _DECIMAL:
+                return number * _DECIMAL[suffix], False
+    except InvalidOperation:
+        pass
+    raise BadArgument("quantity takes a number, or a text such as 500m or 2Gi")
+
+
+def _binary(value: Decimal) -> str:
+    whole, suffix = int(value), ""
+    for larger in _BINARY:
+        if whole % 1024:
+            break
+        whole, suffix = whole // 1024, larger
+    return f"{whole}{suffix}"
+
+
+def _decimal(value: Decimal) -> str:
+    nanos = int((value * 10**9).to_integral_value(rounding=ROUND_CEILING))
+    if not nanos:
+        return "0"
+    suffix = "n"
+    for larger in list(_DECIMAL)[1:]:
+        if nanos % 1000:
+            break
+        nanos, suffix = nanos // 1000, larger
+    return f"{nanos}{suffix}"
+
+
+def slug(text: Any) -> str:
+    """The text as a DNS label; a hash of the whole text ends it when it had to be changed or cut. Raises BadArgument."""
+    if not isinstance(text, str) or not _is_plain(text):
+        raise BadArgument("slug takes a text that is no secret")
+    label = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+    if label == text and 0 < len(label) <= MAX_LABEL:
+        return label
+    hashed = sha256(text.encode()).hexdigest()[:_HASH]
+    return f"{label[: MAX_LABEL - _HASH - 1].rstrip('-')}-{hashed}".lstrip("-")
+
+
+def env_name(text: Any) -> str:
+    """The text as a part of a variable's name; a hash ends it unless it is one already, so that unlike texts stay unlike.
+
+    Raises BadArgument.
+    """
+    if not isinstance(text, str) or not _is_plain(text):
+        raise BadArgument("envName takes a text that is no secret")
+    name = re.sub("[^A-Z0-9_]", "_", text.upper())
+    if name == text and 0 < len(name) <= MAX_ENV_NAME:
+        return name
+    hashed = sha256(text.encode()).hexdigest()[:_HASH].upper()
+    return f"{name[: MAX_ENV_NAME - _HASH - 1]}_{hashed}".lstrip("_")
+
+
+def _is_plain(text: str) -> bool:
+    """Secrets are control characters here; no name holds any."""
+    return not any(char < " " for char in text)

@@ -41,6 +41,7 @@ from ocdp_operator.errors import SettingsError
 from ocdp_operator.handlers import EVENT_SILENCE, event_settings, register
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.kinds import CLAIM, WORKLOAD
+from ocdp_operator.model.secrets import Alphabet, GenerateRule
 from ocdp_operator.plan.policy import Limits
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.listing import CatalogWatch, Listing
@@ -54,7 +55,10 @@ from ocdp_operator.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
-_PASSWORD_ALPHABET: Final = string.ascii_letters + string.digits
+_ALPHABETS: Final = {
+    Alphabet.ALPHANUMERIC: string.ascii_letters + string.digits,
+    Alphabet.HEX: "0123456789abcdef",
+}
 
 
 def sources(settings: Settings, **hooks: Any) -> GitSources:
@@ -78,9 +82,10 @@ def expressions() -> CelExpressions:
     return CelExpressions()
 
 
-def generate_password(length: int) -> str:
-    """A password of letters and digits, from the system's own source of randomness."""
-    return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(length))
+def generate_password(rule: GenerateRule) -> str:
+    """A new value by this rule, from the system's own source of randomness."""
+    alphabet = _ALPHABETS[rule.alphabet]
+    return rule.prefix + "".join(secrets.choice(alphabet) for _ in range(rule.length))
 
 
 class Operator:

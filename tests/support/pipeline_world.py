@@ -13,6 +13,7 @@ from ocdp_operator.errors import CATALOG, Dependency, Reason, Waiting
 from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
 from ocdp_operator.model.names import CLAIM_NAME, WORKSPACE, credentials_name
 from ocdp_operator.model.objects import Manifest, ObjectRef
+from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.model.source import Artifact, Overlay, PinnedSource, Rendering
 from ocdp_operator.model.template import CatalogAnswer, CatalogQuestion, TemplateRevision
 from ocdp_operator.plan.policy import Limits
@@ -178,9 +179,9 @@ class World:
         """What the user applies."""
         self.cluster.put_claim(KEY, templateId="code-server", workspaceId=builders.WORKSPACE, **spec)
 
-    def _generate(self, length: int) -> str:
+    def _generate(self, rule: GenerateRule) -> str:
         self.generated += 1
-        return f"{self.generated:0{length}d}"
+        return f"{rule.prefix}{self.generated:0{rule.length}d}"
 
     def _counted(self) -> Callable[[], None]:
         count = 0

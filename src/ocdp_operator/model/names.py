@@ -16,7 +16,14 @@ IN_FORCE: Final = "ocdp.io/in-force"
 CREDENTIALS_VERSION: Final = "ocdp.io/credentials-version"
 """Annotation on the credentials Secret, and on pod templates that use it: new values are sent, and roll the pods."""
 ROTATE: Final = "ocdp.io/rotate-credentials"
-"""Annotation on a claim: another value than the last one handled makes generated credentials anew."""
+"""Annotation on a claim: another value than the last one handled makes generated credentials anew.
+
+``<token>`` for all of them, ``<token>/<KEY>,<KEY>`` for those of these keys.
+"""
+ROTATED: Final = "ocdp.io/rotated"
+"""Annotation on the credentials Secret: the last request for a rotation that its values follow."""
+GENERATED_KEYS: Final = "ocdp.io/generated-keys"
+"""Annotation on the credentials Secret: the keys whose values the operator made, with commas between them."""
 
 CLAIM_UID: Final = "ocdp.io/claim-uid"
 """Label on top-level objects; what the reflector and a release without inventory select by."""

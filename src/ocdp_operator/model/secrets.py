@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -58,3 +59,19 @@ class SecretUse:
     def plain(self) -> SecretValue | None:
         """The one secret that it is, if nothing is derived from it."""
         return self.text[0] if len(self.text) == 1 and isinstance(self.text[0], SecretValue) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the claim's credentials Secret is to hold. The one place outside of the cluster where values are, and never shown."""
+
+    data: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The whole ``data`` of the Secret, base64 as on the wire."""
+    version: int = 0
+    """When it changes, the Secret is sent again and the pods that use it roll."""
+    generated: tuple[str, ...] = ()
+    """Keys whose values are the operator's own, sorted."""
+    rotation: str = ""
+    """The request for a rotation that was last followed."""
+    rotated: tuple[str, ...] = ()
+    """Keys that have other values by it now, sorted."""

@@ -122,8 +122,6 @@ class ResolvedWorkload:
     revision: TemplateRevision
     values: Mapping[str, Any] = field(default_factory=dict)
     """With the schema's defaults; secrets are never in here."""
-    secret_keys: Mapping[str, int] = field(default_factory=dict)
-    """Keys of the credentials Secret that are generated, with their length."""
     bound: tuple[Bound, ...] = ()
     """The mappings that apply, in their order; those to ``secret`` and ``components`` are not among them."""
     secrets: tuple[SecretUse, ...] = ()

@@ -15,6 +15,7 @@ from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
 from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.names import IN_FORCE, MAX_CLAIM_NAME, WORKSPACE
+from ocdp_operator.model.secrets import GenerateRule, SecretUse, SecretValue
 from ocdp_operator.model.template import (
     CatalogAnswer,
     CatalogQuestion,
@@ -104,7 +105,7 @@ def resolve(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bo
         customer=placement.customer,
         revision=revision,
         values=fill(claim.spec.values, body.values_schema),
-        secret_keys=_secret_keys(body),
+        secrets=tuple(_secrets(body)),
         deletion_policy=claim.spec.deletion_policy or default_policy,
         default_policy=default_policy,
         newer=answer.newest if answer.newest is not None and answer.newest > revision.revision else None,
@@ -223,9 +224,8 @@ def _default_upgrade(claim: WorkloadClaim, body: RevisionBody) -> UpgradePolicy:
     return recorded or body.defaults.upgrade_policy or UpgradePolicy.MANUAL
 
 
-def _secret_keys(body: RevisionBody) -> dict[str, int]:
-    keys = {}
-    for mapping in body.mappings:
+def _secrets(body: RevisionBody) -> Iterator[SecretUse]:
+    for index, mapping in enumerate(body.mappings):
         if mapping.secret is None:
             continue
         root, _, path = mapping.source.partition(".")
@@ -238,8 +238,8 @@ def _secret_keys(body: RevisionBody) -> dict[str, int]:
                 f"The mapping from '{mapping.source}' to the credentials key '{mapping.secret.key}' needs a property "
                 "with x-ocdp.generate and a length in the schema."
             )
-        keys[mapping.secret.key or ""] = length
-    return keys
+        value = SecretValue(tuple(path.split(".")), GenerateRule(length))
+        yield SecretUse(mapping.secret.key or "", (value,), index)
 
 
 def _components(workload: ResolvedWorkload) -> Iterator[str]:
@@ -283,7 +283,6 @@ def input_digest(workload: ResolvedWorkload, *, credentials_version: int, render
             "placement": [workload.workspace_id, workload.customer],
             "values": workload.values,
             "components": workload.components,
-            "secretKeys": sorted(workload.secret_keys),
             "credentialsVersion": credentials_version,
             "renderVersion": render_version,
         }

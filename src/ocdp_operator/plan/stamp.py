@@ -15,11 +15,14 @@ from ocdp_operator.model.names import (
     CLAIM_UID,
     CREDENTIALS_VERSION,
     FIELD_MANAGER,
+    GENERATED_KEYS,
     OWNER,
+    ROTATED,
     WORKSPACE,
     credentials_name,
 )
 from ocdp_operator.model.objects import Manifest, Mark, ObjectRef
+from ocdp_operator.model.secrets import Credentials
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.workload import WorkloadSource, WorkloadSpec
@@ -41,12 +44,14 @@ class Desired:
     """An entry for each manifest, ``sent`` filled in, ``uid`` and ``applied`` empty."""
 
 
-def without_idle_secret(rendering: Rendering, workload: ResolvedWorkload, *, recorded: bool) -> Rendering:
+def without_idle_secret(
+    rendering: Rendering, workload: ResolvedWorkload, *, held: bool, recorded: bool
+) -> Rendering:
     """The rendering without its credentials Secret where that holds no key, no pod refers to it, and none is on record.
 
     An empty Secret that nobody reads is no object; but no edit lets go of one that may hold what somebody needs.
     """
-    if recorded or workload.secret_keys or any(_uses_credentials(m, workload) for m in rendering.manifests):
+    if recorded or held or any(_uses_credentials(m, workload) for m in rendering.manifests):
         return rendering
     return Rendering(tuple(m for m in rendering.manifests if not _is_credentials(m.ref, workload)))
 
@@ -56,8 +61,7 @@ def stamp(
     workload: ResolvedWorkload,
     *,
     claim_uid: str,
-    secret_data: Mapping[str, str],
-    credentials_version: int,
+    credentials: Credentials,
     content_named: frozenset[str],
 ) -> Desired:
     """The manifests as they are sent; the rendering is left as it is.
@@ -66,17 +70,16 @@ def stamp(
         rendering: what kustomize gave back, which ``policy.check`` let through.
         workload: whose it is.
         claim_uid: for the mark and the label.
-        secret_data: the whole ``data`` of the credentials Secret, base64 as on the wire.
-        credentials_version: when it changes, the Secret is sent again and the pods that use it roll.
+        credentials: what the credentials Secret holds, and the version by which the pods that use it roll.
         content_named: names of generated ConfigMaps as the base calls them, without prefix and hash.
     """
     stamped = []
     for manifest in sorted(rendering.manifests, key=lambda m: object_order(m.ref)):
         body = _with_identity(manifest.body, manifest.ref, workload, claim_uid)
         if _is_credentials(manifest.ref, workload):
-            body = _with_credentials(body, secret_data, credentials_version)
+            body = _with_credentials(body, credentials)
         if manifest.ref.kind in _WITH_PODS:
-            body = _with_pod_stamps(body, manifest, workload, credentials_version)
+            body = _with_pod_stamps(body, manifest, workload, credentials.version)
         if manifest.ref.kind == STATEFUL_SET.kind:
             body = _with_retention(body, workload.deletion_policy)
         stamped.append(replace(manifest, body=body))
@@ -119,13 +122,16 @@ def _edited(
     return {**body, head: _edited(old, tuple(rest), change) if rest else dict(change(old))}
 
 
-def _with_credentials(
-    body: Mapping[str, Any], secret_data: Mapping[str, str], credentials_version: int
-) -> dict[str, Any]:
+def _with_credentials(body: Mapping[str, Any], credentials: Credentials) -> dict[str, Any]:
     """The version is said here too: no digest holds a value, so it alone tells that other values must be sent."""
-    version = {CREDENTIALS_VERSION: str(credentials_version)}
-    filled = _edited(body, ("data",), lambda _: dict(secret_data))
-    return _edited(filled, ("metadata", "annotations"), lambda old: {**old, **version})
+    annotations = {
+        CREDENTIALS_VERSION: str(credentials.version),
+        GENERATED_KEYS: ",".join(credentials.generated),
+    }
+    if credentials.rotation:
+        annotations[ROTATED] = credentials.rotation
+    filled = _edited(body, ("data",), lambda _: dict(credentials.data))
+    return _edited(filled, ("metadata", "annotations"), lambda old: {**old, **annotations})
 
 
 def _with_identity(

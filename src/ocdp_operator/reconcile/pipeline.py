@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ocdp_operator.errors import Dependency, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.model.claim import SecretRef
 from ocdp_operator.model.inventory import Entry, Inventory
 from ocdp_operator.model.kinds import SECRET, STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.kustomization import generated_config_maps
-from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY
+from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY, credentials_name
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.secrets import Credentials
 from ocdp_operator.model.source import Artifact
 from ocdp_operator.model.telemetry import Step, Tally
 from ocdp_operator.model.template import ResolvedWorkload
@@ -23,9 +25,17 @@ from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
 from ocdp_operator.plan.references import live_references
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
+from ocdp_operator.plan.secrets import allot
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest
 from ocdp_operator.reconcile.applying import apply_all
-from ocdp_operator.reconcile.credentials import credentials_ref, provide_credentials
+from ocdp_operator.reconcile.credentials import (
+    answer_rotation,
+    are_copies_outdated,
+    asked_rotation,
+    check_references,
+    credentials_ref,
+    provide_credentials,
+)
 from ocdp_operator.reconcile.removing import Removal, remove
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
 
@@ -44,8 +54,7 @@ async def apply_claim(run: Run) -> None:
         await _hold(run, workload)
         await _take_back(run)
         drifts = await _find_drifts(run)
-        wanted = _input(workload, run.facts.inventory, run.facts.credentials_version)
-        if run.facts.input_digest != wanted or drifts:
+        if await _must_render(run, workload) or drifts:
             await _render_and_apply(run, workload, drifts)
         else:
             run.found(applied=True, applied_message=_applied_message(run.facts.inventory, workload))
@@ -90,6 +99,14 @@ def _input(workload: ResolvedWorkload, inventory: Inventory, credentials_version
     return f"{digest}-{workload.deletion_policy}" if has_stateful_set else digest
 
 
+async def _must_render(run: Run, workload: ResolvedWorkload) -> bool:
+    """Whether something asks for a rendering beside drift: another input, a rotation, or copies of what users changed."""
+    wanted = _input(workload, run.facts.inventory, run.facts.credentials_version)
+    if run.facts.input_digest != wanted or asked_rotation(run):
+        return True
+    return run.thorough and await are_copies_outdated(run, workload.secrets)
+
+
 async def _take_back(run: Run) -> None:
     """Puts objects of ours that the record lost on it again; the drift of these applies them anew, or prunes them."""
     for ref, seen in run.ports.observations.of_claim(run.namespace, run.claim.uid).items():
@@ -125,20 +142,22 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     progress = run.progress
     progress.counted(Tally.DRIFT_DETECTED, amount=len(drifts))
     await _check_namespace(run)
+    await check_references(run, workload.secrets)
     with progress.of(Step.FETCH):
         artifact = await _fetch(run, workload)
     with progress.of(Step.BUILD):
         rendering = await run.ports.renderer.render(artifact, build_overlay(workload, artifact.files))
         policy.check(rendering, workload, run.rules.limits)
     with progress.of(Step.APPLY):
-        credentials = await provide_credentials(run, workload)
+        request = asked_rotation(run)
+        allotment = allot(rendering, workload.claim_name, workload.secrets)
+        credentials = await provide_credentials(run, allotment.held)
         recorded = credentials_ref(workload.claim_name) in run.facts.inventory
         desired = stamp(
-            without_idle_secret(rendering, workload, recorded=recorded),
+            without_idle_secret(allotment.rendering, workload, held=bool(allotment.held), recorded=recorded),
             workload,
             claim_uid=run.claim.uid,
-            secret_data=credentials.data,
-            credentials_version=credentials.version,
+            credentials=credentials,
             content_named=generated_config_maps(artifact.files),
         )
         version = credentials.version
@@ -150,11 +169,19 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))
     run.found(
         applied=True,
-        credentials=credentials.ref,
+        credentials=_ref(workload, credentials),
         applied_message=_applied_message(run.facts.inventory, workload),
         input_digest=_input(workload, run.facts.inventory, credentials.version),
     )
     _tell_changes(run, workload, changes, drifts)
+    if request:
+        answer_rotation(run, request, allotment.held, credentials.rotated)
+
+
+def _ref(workload: ResolvedWorkload, credentials: Credentials) -> SecretRef | None:
+    if not credentials.data:
+        return None
+    return SecretRef(name=credentials_name(workload.claim_name), keys=tuple(sorted(credentials.data)))
 
 
 def _with_workload(desired: Desired, workload: Manifest) -> Desired:

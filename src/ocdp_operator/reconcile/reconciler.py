@@ -16,6 +16,7 @@ from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
 from ocdp_operator.model.kinds import POD, WORKLOAD, find_kind
 from ocdp_operator.model.objects import ObjectRef
+from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.model.telemetry import Result, Step
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
@@ -63,7 +64,7 @@ class Reconciler:
     clock: Callable[[], float]
     """Seconds, monotonic."""
     now: Callable[[], datetime]
-    generate: Callable[[int], str]
+    generate: Callable[[GenerateRule], str]
     random: Random
     resync_seconds: float = 600.0
     telemetry: Telemetry = field(default_factory=Silent)

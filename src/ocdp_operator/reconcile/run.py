@@ -13,6 +13,7 @@ from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.events import ClaimEvent
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.objects import Mark, ObjectRef, Observed, is_object_name
+from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.plan.policy import Limits
 from ocdp_operator.plan.summary import Facts, in_progress
 from ocdp_operator.reconcile.claims import ClaimStore
@@ -40,8 +41,8 @@ class Run:
     rules: Rules
     store: ClaimStore
     now: Callable[[], datetime]
-    generate: Callable[[int], str]
-    """A random printable string of this length, fit for a password."""
+    generate: Callable[[GenerateRule], str]
+    """A new random value by this rule."""
     catalog_outage: Waiting | None = None
     """A known outage of the catalog: nothing is asked of it."""
     thorough: bool = False

@@ -9,6 +9,7 @@ import pytest
 from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy
 from ocdp_operator.model.names import IN_FORCE
+from ocdp_operator.model.secrets import GenerateRule, SecretUse, SecretValue
 from ocdp_operator.model.template import CatalogAnswer, Placement
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
 from tests.support.builders import COMMIT, NAMESPACE, WORKSPACE, answer, claim, in_force, resolved, template
@@ -258,7 +259,7 @@ def test_each_component_comes_in_once_in_the_order_of_the_mappings():
     assert workload.components == ("apps/two", "apps/one")
 
 
-def test_generated_secrets_become_keys_with_their_length_and_never_values():
+def test_generated_secrets_become_keys_with_their_rule_and_never_values():
     revision = template(
         schema={"properties": {"password": {"x-ocdp": {"generate": {"length": 24}}}}},
         mappings=[{"from": "values.password", "secret": {"key": "PASSWORD"}}],
@@ -266,7 +267,7 @@ def test_generated_secrets_become_keys_with_their_length_and_never_values():
 
     workload = resolve(claim(), answer(revision), succeeded_before=False)
 
-    assert workload.secret_keys == {"PASSWORD": 24}
+    assert workload.secrets == (SecretUse("PASSWORD", (SecretValue(("password",), GenerateRule(24)),)),)
     assert workload.values == {}
 
 

@@ -13,6 +13,7 @@ from ocdp_operator.model.conditions import Condition, Conditions, Truth
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.names import CLAIM_NAME, CLAIM_UID, CREDENTIALS_VERSION, OWNER, WORKSPACE
 from ocdp_operator.model.objects import Manifest, Mark
+from ocdp_operator.model.secrets import Credentials
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.plan.health import assess
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest, workload_status
@@ -29,8 +30,7 @@ def stamped(*manifests: Manifest, workload=None, data=None, version=1, content_n
         Rendering(manifests),
         workload or resolved(),
         claim_uid=UID,
-        secret_data=data or {},
-        credentials_version=version,
+        credentials=Credentials(data or {}, version),
         content_named=frozenset(content_named),
     )
 
@@ -82,19 +82,19 @@ def test_the_credentials_secret_is_filled():
 
 
 @pytest.mark.parametrize(
-    ("keys", "recorded", "reads", "kept"),
+    ("held", "recorded", "reads", "kept"),
     [
-        pytest.param({}, False, False, False, id="it is idle"),
-        pytest.param({"K": 24}, False, False, True, id="it holds a key"),
-        pytest.param({}, True, False, True, id="it is there already"),
-        pytest.param({}, False, True, True, id="a pod reads it"),
+        pytest.param(False, False, False, False, id="it is idle"),
+        pytest.param(True, False, False, True, id="it holds a key"),
+        pytest.param(False, True, False, True, id="it is there already"),
+        pytest.param(False, False, True, True, id="a pod reads it"),
     ],
 )
-def test_an_idle_credentials_secret_is_no_object(keys, recorded: bool, reads: bool, kept: bool):
+def test_an_idle_credentials_secret_is_no_object(held: bool, recorded: bool, reads: bool, kept: bool):
     reader = uses(containers=[{"name": "a", "envFrom": [{"secretRef": {"name": "ide-credentials"}}]}])
     rendering = Rendering((SECRET, reader if reads else manifest("Deployment", "ide-web")))
 
-    found = without_idle_secret(rendering, resolved(secret_keys=keys), recorded=recorded)
+    found = without_idle_secret(rendering, resolved(), held=held, recorded=recorded)
 
     assert {m.ref.kind for m in found.manifests} == ({"Secret", "Deployment"} if kept else {"Deployment"})
 

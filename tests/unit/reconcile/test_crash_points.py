@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ocdp_operator.model.names import ROTATE
 from tests.support import builders
 from tests.support.pipeline_world import KEY, Killed, Scenario, World, app, service
 
@@ -71,6 +72,21 @@ async def repair_then_prune(world: World) -> None:
     world.then = left_out
 
 
+async def rotate(world: World) -> None:
+    """The Secret says which request it follows: whoever dies between its values and the pods rotates no second time."""
+    reader = [
+        {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "ide-credentials", "key": "PASSWORD"}}}
+    ]
+    world.manifests = [
+        builders.changed(each, "/spec/template/spec/containers/0/env", reader)
+        if each.ref.kind == "Deployment"
+        else each
+        for each in world.manifests
+    ]
+    await ready(world)
+    world.cluster.annotate_claim(KEY, **{ROTATE: "token"})
+
+
 async def ready(world: World) -> None:
     world.ask_for()
     await world.settle()
@@ -87,6 +103,7 @@ SCENARIOS: dict[str, Scenario] = {
         repair,
         repair_then_release,
         repair_then_prune,
+        rotate,
         release,
         release_all,
     )
@@ -127,7 +144,8 @@ def state(world: World) -> object:
     status = claim.get("status", {}) if claim else {}
     conditions = {c["type"]: (c["status"], c["reason"]) for c in status.get("conditions", ())}
     recorded = sorted(entry["id"] for entry in status.get("inventory", ()))
-    return without_uids(objects), conditions, recorded, status.get("inputDigest")
+    handled = status.get("lastHandledRotation")
+    return without_uids(objects), conditions, recorded, status.get("inputDigest"), handled
 
 
 def without_uids(objects: dict) -> dict:

@@ -24,6 +24,7 @@ from ocdp_operator.adapters.catalog.store import PostgresCatalog
 from ocdp_operator.adapters.cluster import (
     KubeClient,
     KubeCluster,
+    KubeIdentityPolicy,
     Leadership,
     LeaseTerms,
     Patience,
@@ -44,6 +45,7 @@ from ocdp_operator.model.kinds import CLAIM, WORKLOAD
 from ocdp_operator.model.secrets import Alphabet, GenerateRule
 from ocdp_operator.plan.policy import Limits
 from ocdp_operator.reconcile.claims import ClaimStore
+from ocdp_operator.reconcile.identity import IdentityWatch
 from ocdp_operator.reconcile.listing import CatalogWatch, Listing
 from ocdp_operator.reconcile.parking import Parking
 from ocdp_operator.reconcile.ports import Ports
@@ -148,6 +150,7 @@ class Operator:
             parts.reflector.run(),
             parts.listing.run(settings.resync_seconds, parts.random),
             parts.catalog_watch.run(settings.catalog_poll_seconds, parts.random),
+            parts.identity.run(parts.random),
             parts.parking.run(settings.probe_seconds),
             parts.sweeping.run(parts.random),
             *(parts.reconciler.work() for _ in range(settings.workers)),
@@ -236,10 +239,9 @@ class _Senses:
         """More conditions may be required of it; ``lease`` is also what ``ocdp_leader`` says."""
         self.health: Health
 
-    def look_at(
-        self, claims: ClaimStore, queue: ClaimQueue, reflector: Reflector, *, per_claim: bool
-    ) -> Probes:
+    def look_at(self, parts: _Parts, *, per_claim: bool) -> Probes:
         """Wires everything that is looked at, and makes the server that tells of it."""
+        claims, queue, reflector = parts.claims, parts.queue, parts.reflector
 
         def watches() -> Mapping[str, Watch]:
             return {**self.event_pulses, **reflector.pulses}
@@ -256,6 +258,7 @@ class _Senses:
                 leads=lambda: self.readiness.holds("lease"),
                 now=lambda: datetime.now(UTC),
                 per_claim=per_claim,
+                verified=lambda: parts.identity.verified,
             )
         )
         return Probes(self.health.report, self.readiness.report, self.metrics.exposed)
@@ -285,6 +288,7 @@ class _Parts:
         self.ports = Ports(catalog, git, worlds.kustomize, cluster, self.reflector, worlds.cel)
         self.parking = Parking(self.queue, catalog, git, self.random)
         self.listing = Listing(self.claims, self.queue, cluster.list_claims)
+        self.identity = IdentityWatch(self.claims, self.queue, KubeIdentityPolicy(worlds.client).read)
         self.catalog_watch = CatalogWatch(self.claims, self.queue, catalog.counter)
         self.sweeping = OrphanSweeping(
             self.claims,
@@ -308,10 +312,9 @@ class _Parts:
             random=self.random,
             resync_seconds=settings.resync_seconds,
             telemetry=senses.metrics,
+            stamping=lambda: self.identity.stamping,
         )
-        self.probes = senses.look_at(
-            self.claims, self.queue, self.reflector, per_claim=settings.claim_metrics
-        )
+        self.probes = senses.look_at(self, per_claim=settings.claim_metrics)
 
     def _wake(self, namespace: str, claim: str) -> None:
         key = ClaimKey(namespace, claim)

@@ -309,6 +309,7 @@ class FakeCluster:
 
 def _new_claim(key: ClaimKey) -> Raw:
     metadata = {"namespace": key.namespace, "name": key.name, "uid": str(uuid4()), "generation": 0}
+    metadata["creationTimestamp"] = "2025-06-01T12:00:00Z"
     return {"apiVersion": CLAIM.api_version, "kind": CLAIM.kind, "metadata": metadata}
 
 

@@ -57,6 +57,8 @@ class Sights:
     now: Callable[[], datetime]
     per_claim: bool = False
     """Also one series for each claim."""
+    verified: Callable[[], bool] = lambda: False
+    """Whether who makes a claim is proven."""
 
 
 class _Registry(CollectorRegistry):
@@ -198,6 +200,8 @@ class _Looks(Collector):
             "ocdp_queue_oldest_seconds", "How long the first of them has waited.", sights.queue.oldest_wait
         )
         yield _one("ocdp_leader", "1 while this process may write.", sights.leads())
+        verified = sights.verified()
+        yield _one("ocdp_identity_verified", "1 while who makes a claim is proven.", verified)
         yield _one("ocdp_event_loop_lag_seconds", "By how much the event loop is late.", sights.health.lag)
         ages = GaugeMetricFamily(
             "ocdp_watch_last_event_age_seconds",

@@ -25,6 +25,7 @@ from ocdp_operator.model.template import (
     TemplateRevision,
 )
 from ocdp_operator.model.wire import canonical_json, digest
+from ocdp_operator.plan.access import asking, check_access
 from ocdp_operator.plan.schema import generated_length
 from ocdp_operator.plan.values import check_size, fill, look_up, pointer, roots_of, template_fault
 from ocdp_operator.plan.wording import shown
@@ -39,12 +40,15 @@ def question(claim: WorkloadClaim, cluster_id: str) -> CatalogQuestion:
     Raises Stalled (ValuesTooLarge, InvalidValues, InvalidClaim): what no catalog answer could mend is not asked.
     """
     _check_claim(claim)
+    users, groups = asking(claim)
     return CatalogQuestion(
         cluster_id=cluster_id,
         template_id=claim.spec.template_id,
         workspace_id=claim.spec.workspace_id,
         namespace=claim.key.namespace,
         revision=_asked(claim),
+        users=users,
+        groups=groups,
         profiles=claim.status.profiles if _stays(claim) else None,
     )
 
@@ -86,15 +90,19 @@ def _asked(claim: WorkloadClaim) -> int | None:
     return None if hint is None else hint[0]
 
 
-def resolve(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bool) -> ResolvedWorkload:
-    """The claim with everything decided. ``succeeded_before``: some generation of it was applied once.
+def resolve(
+    claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bool, stamps_count: bool = False
+) -> ResolvedWorkload:
+    """The claim with everything decided.
 
-    Raises Stalled: what ``question`` raises, WorkspaceMismatch, TemplateNotAvailable, AccessRevoked,
-    TemplateDisabled, RevisionNotFound, InvalidValues, in this order.
+    ``succeeded_before``: some generation of it was applied once. ``stamps_count``: the API server itself wrote who asks.
+
+    Raises Stalled: what ``question`` raises, WorkspaceMismatch, what ``check_access`` raises, RevisionNotFound,
+    InvalidValues, in this order.
     """
     _check_claim(claim)
     placement = _placement(claim, answer)
-    _check_access(claim, answer, succeeded_before=succeeded_before)
+    check_access(claim, answer, succeeded_before=succeeded_before, stamps_count=stamps_count)
     revision = _revision(claim, answer)
     body = revision.body
     default_policy = _default_policy(claim, body)
@@ -147,28 +155,6 @@ def _mismatch(claim: WorkloadClaim) -> Stalled:
         "of this cluster.",
         value_path="/spec/workspaceId",
     )
-
-
-def _check_access(claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bool) -> None:
-    template = shown(claim.spec.template_id)
-    if not (answer.template_exists and answer.granted):
-        if succeeded_before:
-            raise Stalled(
-                Reason.ACCESS_REVOKED,
-                f"The workspace may no longer use template '{template}'. What runs goes on unchanged.",
-                value_path="/spec/templateId",
-            )
-        raise Stalled(
-            Reason.TEMPLATE_NOT_AVAILABLE,
-            f"Template '{template}' is not available to this workspace.",
-            value_path="/spec/templateId",
-        )
-    if answer.disabled and not succeeded_before:
-        raise Stalled(
-            Reason.TEMPLATE_DISABLED,
-            f"Template '{template}' takes no new claims.",
-            value_path="/spec/templateId",
-        )
 
 
 def _revision(claim: WorkloadClaim, answer: CatalogAnswer) -> TemplateRevision:

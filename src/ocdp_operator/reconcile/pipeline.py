@@ -77,7 +77,12 @@ async def _resolve(run: Run) -> ResolvedWorkload:
     if run.catalog_outage is not None:
         raise run.catalog_outage
     answer = await run.ports.catalog.ask(asked)
-    workload = resolve(run.claim, answer, succeeded_before=succeeded_before)
+    workload = resolve(
+        run.claim,
+        answer,
+        succeeded_before=succeeded_before,
+        stamps_count=run.stamping.counts(run.claim.created),
+    )
     run.found(workload=workload)
     return workload
 

@@ -14,6 +14,7 @@ import structlog
 from ocdp_operator.errors import CATALOG, Conflict, Reason, ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
+from ocdp_operator.model.identity import Stamping
 from ocdp_operator.model.kinds import POD, WORKLOAD, find_kind
 from ocdp_operator.model.objects import ObjectRef
 from ocdp_operator.model.secrets import GenerateRule
@@ -68,6 +69,8 @@ class Reconciler:
     random: Random
     resync_seconds: float = 600.0
     telemetry: Telemetry = field(default_factory=Silent)
+    stamping: Callable[[], Stamping | None] = Stamping
+    """Whether stamps on claims count; None: not known yet, so that nothing is judged."""
     _memories: dict[ClaimKey, _Memory] = field(default_factory=dict)
 
     async def work(self) -> None:
@@ -238,12 +241,16 @@ class Reconciler:
             generate=self.generate,
             progress=Progress(self.telemetry, self.clock),
             catalog_outage=self.parking.outage_of(CATALOG),
+            stamping=self.stamping() or Stamping(),
             thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
         )
 
     def _may_judge(self, claim: WorkloadClaim) -> bool:
-        """Absence means something only once the claims, the Pods and every kind in the inventory are listed (design 5)."""
-        if not self.claims.listed:
+        """Absence means something only once the claims, the Pods and every kind in the inventory are listed (design 5).
+
+        And who asks counts or does not: that must be known, or a claim that may run would be told that it may not.
+        """
+        if not self.claims.listed or self.stamping() is None:
             return False
         recorded = (find_kind(entry.ref.group, entry.ref.kind) for entry in claim.status.recorded)
         # A kind that is unknown, after a step back to an older version, holds up nothing but itself.

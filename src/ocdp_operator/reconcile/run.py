@@ -11,6 +11,7 @@ from ocdp_operator.errors import Conflict, Reason, Stage, Waiting
 from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.identity import Stamping
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.objects import Mark, ObjectRef, Observed, is_object_name
 from ocdp_operator.model.secrets import GenerateRule
@@ -45,6 +46,8 @@ class Run:
     """A new random value by this rule."""
     catalog_outage: Waiting | None = None
     """A known outage of the catalog: nothing is asked of it."""
+    stamping: Stamping = field(default_factory=Stamping)
+    """Whether the claim's ``requestedBy`` and ``changedBy`` prove anything."""
     thorough: bool = False
     """Also look at what no watch shows: the credentials Secret."""
     facts: Facts = field(default_factory=Facts)

@@ -3,6 +3,7 @@
 from ocdp_operator.adapters.cluster.client import KubeClient
 from ocdp_operator.adapters.cluster.cluster import KubeCluster
 from ocdp_operator.adapters.cluster.connection import Login
+from ocdp_operator.adapters.cluster.identity import KubeIdentityPolicy
 from ocdp_operator.adapters.cluster.lease import Leadership, LeaseTerms
 from ocdp_operator.adapters.cluster.listening import listening_session
 from ocdp_operator.adapters.cluster.pulse import Pulse
@@ -12,6 +13,7 @@ from ocdp_operator.adapters.cluster.watch import Patience
 __all__ = [
     "KubeClient",
     "KubeCluster",
+    "KubeIdentityPolicy",
     "Leadership",
     "LeaseTerms",
     "Login",

@@ -5,6 +5,7 @@
     │   ├── Waiting           a retry helps: a dependency is away, or the cluster refuses for now
     │   └── Stalled           no retry helps until somebody edits something
     ├── Conflict              somebody wrote first (409): read again and start over; never shown to users
+    ├── Refused               the API server refused what a user asked for by ``ocdp``; never in a reconcile
     └── SettingsError         the process was started wrongly
 
 Anything else that escapes is our own fault: the reconciler reports it as ``InternalError``.
@@ -203,6 +204,14 @@ class OcdpError(Exception):
 
 class SettingsError(OcdpError):
     """The process was started with settings that cannot work; the message says which and why."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class Refused(OcdpError):
+    """What a user asked the API server for was refused, or is not there; the message says what and why, in a sentence."""
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The ``ocdp`` command, for the platform team and the cluster operator."""
+"""The ``ocdp`` command, for users, the platform team and the cluster operator."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import typer
 
 from ocdp_operator import __version__
 from ocdp_operator.adapters.catalog.schema import HEAD
-from ocdp_operator.cli import binding, catalog, cluster, demo, dev, manifests, run, template, workspace
+from ocdp_operator.cli import binding, catalog, claim, cluster, demo, dev, manifests, run, template, workspace
 from ocdp_operator.cli.output import tell
 from ocdp_operator.errors import OcdpError
 
 app = typer.Typer(
     name="ocdp",
     help="Offer workloads as templates, and run the operator that turns claims into them.",
-    epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 PostgreSQL or Git does not answer.",
+    epilog="Exit codes: 0 done, 1 refused, failed or not ready in time, 2 wrong usage or settings, "
+    "3 the cluster, PostgreSQL or Git does not answer.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _commands in (catalog, template, cluster, workspace, binding, manifests, dev):
+for _commands in (claim, catalog, template, cluster, workspace, binding, manifests, dev):
     app.add_typer(_commands.app)
 app.command()(run.run)
 dev.app.command()(demo.demo)

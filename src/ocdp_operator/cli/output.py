@@ -1,13 +1,14 @@
 """What the commands have in common: options, files in, tables and documents out, errors told without a traceback.
 
-Exit codes: 0 done; 1 refused or failed; 2 wrong usage or settings; 3 a dependency (PostgreSQL, Git) does not answer.
+Exit codes: 0 done; 1 refused, failed or not ready in time; 2 wrong usage or settings; 3 a dependency (the cluster,
+PostgreSQL, Git) does not answer.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -17,7 +18,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from ocdp_operator.errors import OcdpError, SettingsError, Waiting
+from ocdp_operator.errors import OcdpError, ReconcileError, SettingsError, Waiting
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
@@ -109,6 +110,14 @@ def show_documents(documents: Sequence[dict[str, Any]], output: Format) -> None:
         typer.echo(to_yaml(documents), nl=False)
 
 
+def show_document(document: Mapping[str, Any], output: Format) -> None:
+    """One document, as YAML or as one JSON object."""
+    if output is Format.JSON:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(to_yaml([dict(document)]), nl=False)
+
+
 def to_yaml(documents: Sequence[dict[str, Any]]) -> str:
     """The documents, one after the other."""
     return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
@@ -135,6 +144,8 @@ def tell(error: OcdpError) -> int:
     """Prints the error on standard error, with its remedy, and returns the exit code that belongs to it."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print("error:", str(error) or type(error).__name__, style="red" if console.is_terminal else None)
+    if isinstance(error, ReconcileError):
+        console.print(f"code: {error.reason}; who must act: {error.actor}")
     if remedy := getattr(error, "remedy", ""):
         console.print("what to do:", remedy)
     if isinstance(error, Waiting):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ocdp_operator.cli.output import Format, show_documents, show_entries, tell
-from ocdp_operator.errors import CATALOG, OcdpError, Reason, SettingsError, Stalled, Waiting
+from ocdp_operator.errors import CATALOG, OcdpError, Reason, Refused, SettingsError, Stalled, Waiting
 from ocdp_operator.model.publication import ClusterEntry, PublicationError
 
 
@@ -19,13 +19,26 @@ from ocdp_operator.model.publication import ClusterEntry, PublicationError
         (
             Stalled(Reason.REF_NOT_FOUND, "no v9"),
             1,
-            ["error: no v9", "what to do: Publish the template with"],
+            [
+                "error: no v9",
+                "code: RefNotFound; who must act: Platform",
+                "what to do: Publish the template with",
+            ],
         ),
         (SettingsError("origins: missing"), 2, ["error: origins: missing"]),
-        (Waiting(Reason.CATALOG_UNAVAILABLE, "away", dependency=CATALOG), 3, ["error: away", "what to do: "]),
+        (
+            Waiting(Reason.CATALOG_UNAVAILABLE, "away", dependency=CATALOG),
+            3,
+            [
+                "error: away",
+                "code: CatalogUnavailable; who must act: ClusterOperator",
+                "what to do: ",
+            ],
+        ),
+        (Refused("no such claim", remedy="look"), 1, ["error: no such claim", "what to do: look"]),
         (OcdpError("[bold]a[/bold] path [/etc]"), 1, ["error: [bold]a[/bold] path [/etc]"]),
     ],
-    ids=["refused", "stalled", "settings", "away", "markup is text"],
+    ids=["refused", "stalled", "settings", "away", "the API server's no", "markup is text"],
 )
 def test_an_error_is_one_message_with_what_to_do_and_a_code(
     error: OcdpError, code: int, said: list[str], capsys: pytest.CaptureFixture[str]

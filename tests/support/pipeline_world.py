@@ -13,6 +13,7 @@ from ocdp_operator.errors import CATALOG, Dependency, Reason, Waiting
 from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
 from ocdp_operator.model.names import CLAIM_NAME, WORKSPACE, credentials_name
 from ocdp_operator.model.objects import Manifest, ObjectRef
+from ocdp_operator.model.profile import ProfileRef, ProfileRevision
 from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.model.source import Artifact, Overlay, PinnedSource, Rendering
 from ocdp_operator.model.template import CatalogAnswer, CatalogQuestion, TemplateRevision
@@ -51,6 +52,8 @@ class World:
     """The catalog."""
     git_away: bool = False
     generated: int = 0
+    every_profile: list[ProfileRevision] = field(default_factory=list)
+    """All that were published, in the order of their layers."""
 
     def __post_init__(self) -> None:
         self.cluster = FakeCluster(builders.NAMESPACE)
@@ -72,9 +75,19 @@ class World:
             raise Waiting(Reason.CATALOG_UNAVAILABLE, "The catalog does not answer.", dependency=CATALOG)
         if self.revision not in self.published:
             self.published.append(self.revision)
-        answer = builders.answer(self.revision)
+        profiles = self.profiles if question.profiles is None else question.profiles
+        answer = builders.answer(
+            self.revision,
+            profiles=tuple(each for each in self.every_profile if each.ref in profiles),
+            newest_profiles=self.profiles,
+        )
         known = [each for each in self.published if question.revision in (None, each.revision)]
         return replace(answer, revision=known[-1] if known else None)
+
+    @property
+    def profiles(self) -> tuple[ProfileRef, ...]:
+        """The newest of each layer."""
+        return tuple({each.layer: each.ref for each in self.every_profile}.values())
 
     async def counter(self) -> int:
         return 1

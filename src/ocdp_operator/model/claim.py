@@ -128,6 +128,8 @@ class ClaimStatus(WireModel):
     template: TemplateInForce | None = None
     profiles: tuple[ProfileRef, ...] = ()
     """The profile revisions that the claim runs with, in the order of the layers."""
+    available_profiles: tuple[ProfileRef, ...] = ()
+    """The newest ones, where they are others."""
     deletion_policy: DeletionPolicy | None = None
     inventory: tuple[dict[str, Any], ...] = ()
     input_digest: str = ""

@@ -132,6 +132,8 @@ class ResolvedWorkload:
     """The deletion policy if the claim says nothing."""
     newer: int | None = None
     environment: Environment = field(default_factory=Environment)
+    newer_profiles: tuple[ProfileRef, ...] = ()
+    """The newest profiles of the layers, where they are others than those of ``environment``."""
     upgrade_policy: UpgradePolicy = UpgradePolicy.MANUAL
     """The one in force."""
     default_upgrade: UpgradePolicy = UpgradePolicy.MANUAL

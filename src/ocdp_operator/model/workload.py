@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ocdp_operator.model.profile import ProfileRef
 from ocdp_operator.model.wire import WireModel
 
 
@@ -35,6 +36,7 @@ class WorkloadSpec(WireModel):
     template_revision: int
     workspace_id: str
     source: WorkloadSource
+    profiles: tuple[ProfileRef, ...] = ()
     components: tuple[str, ...] = ()
     input_digest: str
 

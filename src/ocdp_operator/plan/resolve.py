@@ -15,6 +15,7 @@ from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
 from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.names import IN_FORCE, MAX_CLAIM_NAME, WORKSPACE
+from ocdp_operator.model.profile import ProfileRevision
 from ocdp_operator.model.secrets import GenerateRule, SecretUse, SecretValue
 from ocdp_operator.model.template import (
     CatalogAnswer,
@@ -26,6 +27,7 @@ from ocdp_operator.model.template import (
 )
 from ocdp_operator.model.wire import canonical_json, digest
 from ocdp_operator.plan.access import asking, check_access
+from ocdp_operator.plan.profiles import merge
 from ocdp_operator.plan.schema import generated_length
 from ocdp_operator.plan.values import check_size, fill, look_up, pointer, roots_of, template_fault
 from ocdp_operator.plan.wording import shown
@@ -106,6 +108,7 @@ def resolve(
     revision = _revision(claim, answer)
     body = revision.body
     default_policy = _default_policy(claim, body)
+    environment = merge(_profiles(claim, answer))
     workload = ResolvedWorkload(
         claim_name=claim.key.name,
         namespace=claim.key.namespace,
@@ -117,6 +120,8 @@ def resolve(
         deletion_policy=claim.spec.deletion_policy or default_policy,
         default_policy=default_policy,
         newer=answer.newest if answer.newest is not None and answer.newest > revision.revision else None,
+        environment=environment,
+        newer_profiles=answer.newest_profiles if answer.newest_profiles != environment.profiles else (),
         upgrade_policy=claim.spec.upgrade_policy or _default_upgrade(claim, body),
         default_upgrade=_default_upgrade(claim, body),
     )
@@ -181,6 +186,21 @@ def _revision(claim: WorkloadClaim, answer: CatalogAnswer) -> TemplateRevision:
             remedy="Set spec.templateRevision to the revision to take, or restore the catalog it came from.",
         )
     return revision
+
+
+def _profiles(claim: WorkloadClaim, answer: CatalogAnswer) -> tuple[ProfileRevision, ...]:
+    """The answered profiles; those that the claim stays on are all among them."""
+    lost = set(claim.status.profiles) - {each.ref for each in answer.profiles} if _stays(claim) else set()
+    if lost:
+        names = ", ".join(sorted(shown(str(ref)) for ref in lost))
+        raise Stalled(
+            Reason.REVISION_NOT_FOUND,
+            f"The claim runs with {names} of its environment profiles, which the catalog does not have. Revisions are "
+            "never removed, so this is another catalog's.",
+            value_path="/spec/templateRevision",
+            remedy="Restore the catalog it came from, or set spec.templateRevision: that takes the newest profiles too.",
+        )
+    return answer.profiles
 
 
 def _recorded_commit(claim: WorkloadClaim) -> tuple[str, str]:
@@ -261,13 +281,14 @@ def _chosen(mapping: Mapping_, table: Mapping[str, str | None], value: Any) -> s
 
 def input_digest(workload: ResolvedWorkload, *, credentials_version: int, render_version: str) -> str:
     """Tells whether the claim must be rendered again (design 4.6). Policies and stamps are no part of it."""
-    revision = workload.revision
+    revision, environment = workload.revision, workload.environment
     return digest(
         {
             "claim": [workload.namespace, workload.claim_name],
             "template": [revision.template_id, revision.revision, asdict(revision.source)],
             "placement": [workload.workspace_id, workload.customer],
             "values": workload.values,
+            "environment": [[str(ref) for ref in environment.profiles], environment.fields],
             "components": workload.components,
             "credentialsVersion": credentials_version,
             "renderVersion": render_version,

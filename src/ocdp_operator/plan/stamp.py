@@ -181,6 +181,7 @@ def workload_manifest(workload: ResolvedWorkload, *, claim_uid: str, input_diges
             ref=revision.source.ref,
             commit=revision.source.commit,
         ),
+        profiles=workload.environment.profiles,
         components=workload.components,
         input_digest=input_digest,
     )

@@ -193,9 +193,10 @@ def _abnormal(facts: Facts, ready: Condition) -> Condition:
 
 def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now: datetime) -> ClaimStatus:
     old, workload = claim.status, facts.workload
-    in_force, profiles = old.template, old.profiles
+    in_force, profiles, newer_profiles = old.template, old.profiles, old.available_profiles
     if workload is not None and (facts.error is None or facts.error.stage is not Stage.TEMPLATE_RESOLVED):
         revision, profiles = workload.revision, workload.environment.profiles
+        newer_profiles = workload.newer_profiles
         in_force = TemplateInForce(
             revision=revision.revision,
             commit=revision.source.commit,
@@ -209,6 +210,7 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
         conditions=_ordered(conditions),
         template=in_force,
         profiles=profiles,
+        available_profiles=newer_profiles,
         deletion_policy=workload.deletion_policy if workload else old.deletion_policy,
         inventory=tuple(facts.inventory.to_wire()),
         input_digest=facts.input_digest,

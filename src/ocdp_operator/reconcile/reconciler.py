@@ -192,6 +192,11 @@ class Reconciler:
         if template and template.available and was and template.available != was.available:
             message = f"Revision {template.available} is available; the claim stays on {template.revision}."
             run.tell(Reason.UPDATE_AVAILABLE, message)
+        newer = run.claim.status.available_profiles
+        if newer and was and newer != before.available_profiles:
+            there, here = (", ".join(map(str, refs)) or "none" for refs in (newer, run.claim.status.profiles))
+            message = f"Environment profiles {there} are available; the claim stays on {here}."
+            run.tell(Reason.UPDATE_AVAILABLE, message)
         await self._emit(run)
 
     async def _emit(self, run: Run) -> None:

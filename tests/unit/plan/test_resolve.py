@@ -9,10 +9,22 @@ import pytest
 from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy
 from ocdp_operator.model.names import IN_FORCE
+from ocdp_operator.model.profile import ProfileRef
 from ocdp_operator.model.secrets import GenerateRule, SecretUse, SecretValue
 from ocdp_operator.model.template import CatalogAnswer, Placement
+from ocdp_operator.plan.profiles import merge
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
-from tests.support.builders import COMMIT, NAMESPACE, WORKSPACE, answer, claim, in_force, resolved, template
+from tests.support.builders import (
+    COMMIT,
+    NAMESPACE,
+    WORKSPACE,
+    answer,
+    claim,
+    in_force,
+    profile,
+    resolved,
+    template,
+)
 
 OTHER_COMMIT = "deadbeef" * 5
 
@@ -301,6 +313,7 @@ def digest_of(*, credentials_version: int = 1, render_version: str = "1", **fiel
         pytest.param({"revision": template(2)}, id="revision"),
         pytest.param({"revision": template(template_id="other")}, id="template"),
         pytest.param({"revision": template(commit=OTHER_COMMIT)}, id="commit"),
+        pytest.param({"environment": merge([profile("cluster")])}, id="a profile"),
         pytest.param({"credentials_version": 2}, id="credentials version"),
         pytest.param({"render_version": "2"}, id="render version"),
     ],
@@ -314,6 +327,7 @@ def test_what_changes_the_rendering_changes_the_digest(changes):
     [
         pytest.param({"deletion_policy": DeletionPolicy.DELETE}, id="deletion policy"),
         pytest.param({"newer": 7}, id="a newer revision"),
+        pytest.param({"newer_profiles": (ProfileRef(id="a", revision=7),)}, id="newer profiles"),
         pytest.param({"values": {}}, id="the same values"),
     ],
 )

@@ -16,6 +16,7 @@ from ocdp_operator.model.objects import Manifest, Mark
 from ocdp_operator.model.secrets import Credentials
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.plan.health import assess
+from ocdp_operator.plan.profiles import merge
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest, workload_status
 from tests.support import builders
 from tests.support.builders import NAMESPACE, changed, entry, manifest, pod_spec, ref, resolved, template
@@ -254,6 +255,13 @@ def test_the_workload_is_marked_and_owned_by_the_claim():
     spec = sent.body["spec"]
     assert (spec["claim"], spec["templateId"], spec["templateRevision"]) == ("ide", "code-server", 3)
     assert (spec["inputDigest"], spec["source"]["commit"]) == ("abc", builders.COMMIT)
+    assert "profiles" not in spec
+
+
+def test_the_workload_names_the_profiles_that_it_was_made_with():
+    environment = merge([builders.profile("cluster", "local", revision=3)])
+    sent = workload_manifest(resolved(environment=environment), claim_uid=UID, input_digest="abc")
+    assert sent.body["spec"]["profiles"] == [{"id": "local", "revision": 3}]
 
 
 def test_the_workloads_status_repeats_the_claims_conditions_and_lists_the_objects():

@@ -172,3 +172,15 @@ async def test_a_newer_revision_is_told_once(world: World):
     assert claim.status.template is not None
     assert claim.status.template.revision == 1
     assert [event.message for event in told] == ["Revision 2 is available; the claim stays on 1."]
+
+
+async def test_newer_profiles_are_told_once_and_change_nothing(world: World):
+    world.every_profile.append(builders.profile("cluster", "local", labels={"a": "1"}))
+    renders = world.renders
+    await world.reconcile(3)
+    claim = await world.claim()
+    told = [event.message for event in world.cluster.events if event.reason is Reason.UPDATE_AVAILABLE]
+    assert told == ["Environment profiles local@1 are available; the claim stays on none."]
+    assert claim.status.profiles == ()
+    assert [str(ref) for ref in claim.status.available_profiles] == ["local@1"]
+    assert world.renders == renders

@@ -39,6 +39,8 @@ _UNLISTED = 0.2
 _QUIET = frozenset({Result.UNCHANGED, Result.LEAVING})
 _LEAVING = 1.0
 """Seconds between looks at objects that leave; a watch wakes the claim earlier."""
+_UNWATCHED = 50.0
+"""Seconds between looks for what somebody must mend where no watch tells of it: a Secret."""
 _PROGRESS = 20.0
 """Seconds between looks at a workload that becomes healthy; a watch wakes the claim earlier."""
 
@@ -233,7 +235,8 @@ class Reconciler:
             return self._jittered(self.resync_seconds)
         if isinstance(error, Stalled):
             memory.attempts = 0
-            return self._jittered(self.resync_seconds)
+            unwatched = error.reason is Reason.SECRET_NOT_CLAIMABLE
+            return self._jittered(min(_UNWATCHED, self.resync_seconds) if unwatched else self.resync_seconds)
         return self._backoff(memory)
 
     def _run(self, claim: WorkloadClaim, memory: _Memory) -> Run:

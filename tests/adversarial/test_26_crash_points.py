@@ -1,4 +1,4 @@
-"""26: killed with SIGKILL at every mutating call of create, update, prune and delete, a new process ends where none was killed."""
+"""26: killed with SIGKILL at every mutating call of create, update, prune, rotate and delete, a new process ends where none was killed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import Platform
+from ocdp_operator.model.names import ROTATE
 from tests.support.apps import app_files
 from tests.support.crash_lab import SETTINGS, Lab, Scenario, enumerate_crashes, points
 from tests.support.fix_operator import QUICK
@@ -44,6 +45,10 @@ async def leave_out(lab: Lab, names: Sequence[str]) -> None:
     await lab.apply(names, values=_BARE)
 
 
+async def rotate(lab: Lab, names: Sequence[str]) -> None:
+    await lab.annotate(names, f"{ROTATE}=token")
+
+
 async def delete(lab: Lab, names: Sequence[str]) -> None:
     await lab.delete(names)
 
@@ -52,6 +57,7 @@ SCENARIOS = {
     "create": Scenario(when=ask),
     "update": Scenario(given=ask, when=change),
     "prune": Scenario(given=ask, when=leave_out),
+    "rotate": Scenario(given=ask, when=rotate),
     "delete": Scenario(given=ask_for_all_to_go, when=delete, gone=True),
     "retain": Scenario(given=ask, when=delete, gone=True),
 }

@@ -104,6 +104,10 @@ class Lab:
         ]
         await team.platform.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
 
+    async def annotate(self, names: Sequence[str], annotation: str) -> None:
+        """What a person adds to the claims."""
+        await self.team.platform.kubectl("annotate", "wc", "-n", self.team.namespace, *names, annotation)
+
     async def delete(self, names: Sequence[str]) -> None:
         """Asks for the claims' deletion and returns at once."""
         await self.team.platform.kubectl(

@@ -2,105 +2,36 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from base64 import b64encode
 
 import pytest
 
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.conditions import Truth
-from ocdp_operator.model.names import CREDENTIALS_VERSION, OWNER, ROTATE, ROTATED
-from ocdp_operator.model.objects import Mark
-from ocdp_operator.model.secrets import GenerateRule, SecretReference, SecretUse, SecretValue
-from ocdp_operator.reconcile import pipeline
+from ocdp_operator.model.names import CREDENTIALS_VERSION, ROTATE, ROTATED
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app
-
-NAMESPACE = builders.NAMESPACE
-OURS = "ide-credentials"
-TOKEN = SecretValue(("upstream", "token"), SecretReference("upstream", "api-key"))
-PASSWORD = SecretValue(("password",), GenerateRule(8))
-PIN = SecretValue(("pin",), GenerateRule(4, prefix="pin-"))
-CANARY = "canary-of-the-user"
-
-Uses = Callable[..., None]
+from tests.support.secret_world import (
+    CANARY,
+    OURS,
+    PASSWORD,
+    PIN,
+    TOKEN,
+    Uses,
+    data,
+    look_thoroughly,
+    pod,
+    put_secret,
+    reads,
+    settled,
+    told,
+    version,
+)
 
 
 @pytest.fixture
 def world() -> World:
     return World(app())
-
-
-@pytest.fixture
-def uses(world: World, monkeypatch: pytest.MonkeyPatch) -> Uses:
-    """Says what the claim's values and the template's mappings come to."""
-    bound: list[SecretUse] = []
-    resolve = pipeline.resolve
-
-    def resolved(*arguments: Any, **more: Any) -> Any:
-        return replace(resolve(*arguments, **more), secrets=tuple(bound))
-
-    monkeypatch.setattr(pipeline, "resolve", resolved)
-
-    def says(**texts: Sequence[str | SecretValue] | SecretValue) -> None:
-        bound[:] = [
-            SecretUse(key, text if isinstance(text, tuple) else (text,)) for key, text in texts.items()
-        ]
-
-    return says
-
-
-def put_secret(world: World, value: str = CANARY, name: str = "upstream", **metadata: Any) -> None:
-    labels = {"labels": {"ocdp.io/claimable": "true"}}
-    world.cluster.put(
-        NAMESPACE,
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, **labels, **metadata},
-            "data": {"api-key": b64encode(value.encode()).decode()},
-        },
-    )
-
-
-def reads(world: World, *, mounted: bool = False) -> None:
-    """The Deployment reads the credentials by its environment, or by a volume."""
-    for manifest in world.manifests:
-        if manifest.ref.kind == "Deployment":
-            pod = manifest.body["spec"]["template"]["spec"]
-            source = {"prefix": "UP_", "secretRef": {"name": OURS}}
-            pod["containers"][0]["envFrom"] = [source]
-            if mounted:
-                pod["volumes"].append({"name": "secret", "secret": {"secretName": OURS}})
-
-
-def data(world: World) -> dict[str, str]:
-    return {key: b64decode(value).decode() for key, value in world.raw("Secret", OURS)["data"].items()}
-
-
-def pod(world: World) -> dict[str, Any]:
-    template: dict[str, Any] = world.raw("Deployment", "ide-web")["spec"]["template"]
-    return template
-
-
-def told(world: World, reason: Reason) -> list[str]:
-    return [event.message for event in world.cluster.events if event.reason == reason]
-
-
-async def version(world: World) -> int:
-    return (await world.claim()).status.credentials_version
-
-
-async def settled(world: World, **spec: Any) -> None:
-    world.ask_for(**spec)
-    await world.settle()
-
-
-async def look_thoroughly(world: World) -> None:
-    world.restart()
-    await world.settle()
 
 
 async def test_a_value_that_variables_alone_read_is_copied_nowhere(world: World, uses: Uses):
@@ -156,114 +87,6 @@ async def test_what_was_copied_is_not_taken_for_a_generated_value_later(world: W
     await settled(world, values={"own": False})
 
     assert data(world) == {"A": "00000001", "B": "00000001"}
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        pytest.param(None, id="absent"),
-        pytest.param({"labels": {}}, id="unlabelled"),
-        pytest.param({"labels": {"ocdp.io/claimable": "yes"}}, id="labelled otherwise"),
-        pytest.param(
-            {
-                "annotations": {
-                    OWNER: str(Mark("uid", NAMESPACE, "up", builders.ref("Secret", "up-credentials")))
-                }
-            },
-            id="another claim's, labelled by its owner",
-        ),
-    ],
-)
-async def test_a_reference_to_a_secret_that_claims_may_not_refer_to_applies_nothing(
-    world: World, uses: Uses, metadata: dict[str, Any] | None
-):
-    await settled(world)
-    running = world.live()
-    if metadata is not None:
-        put_secret(world, **metadata)
-    before = {str(ref): raw for (_, ref), raw in world.cluster.objects.items()}
-    uses(TOKEN=TOKEN)
-    world.ask_for(values={"token": "given"})
-    await world.reconcile(3)
-
-    claim = await world.claim()
-    failure = claim.status.failure
-    assert failure is not None
-    assert (failure.code, failure.value_path) == (Reason.SECRET_NOT_CLAIMABLE, "/spec/values/upstream/token")
-    assert failure.message == (
-        "/spec/values/upstream/token refers to a Secret that is not there, or that claims may not refer to."
-    )
-    assert claim.status.condition_set.is_true("Stalled")
-    assert running <= world.live()
-    assert {str(ref): raw for (_, ref), raw in world.cluster.objects.items()} == before
-
-
-async def test_no_value_is_read_of_a_secret_that_claims_may_not_refer_to(
-    world: World, uses: Uses, monkeypatch: pytest.MonkeyPatch
-):
-    put_secret(world, labels={})
-    reads(world, mounted=True)
-    uses(TOKEN=TOKEN)
-    read: list[str] = []
-    get_secret = world.cluster.get_secret
-
-    async def recorded(namespace: str, name: str) -> Any:
-        read.append(name)
-        return await get_secret(namespace, name)
-
-    monkeypatch.setattr(world.cluster, "get_secret", recorded)
-    world.ask_for()
-    await world.reconcile(2)
-
-    assert "upstream" not in read
-
-
-@pytest.mark.parametrize("name", ["..", "", "a/b", "UPPER", "a" * 254])
-async def test_what_is_no_name_of_a_secret_is_refused_like_one_that_is_not_there(
-    world: World, uses: Uses, name: str
-):
-    uses(TOKEN=SecretValue(("t",), SecretReference(name, "k")))
-    put_secret(world, name=name)
-    world.ask_for()
-    await world.reconcile(2)
-
-    failure = (await world.claim()).status.failure
-    assert failure is not None
-    assert failure.code == Reason.SECRET_NOT_CLAIMABLE
-
-
-async def test_a_copied_key_that_is_not_there_is_named_by_its_value(world: World, uses: Uses):
-    put_secret(world)
-    uses(BEARER=("Bearer ", replace(TOKEN, origin=SecretReference("upstream", "absent"))))
-    world.ask_for()
-    await world.reconcile(2)
-
-    failure = (await world.claim()).status.failure
-    assert failure is not None
-    assert (failure.code, failure.value_path) == (Reason.SECRET_NOT_CLAIMABLE, "/spec/values/upstream/token")
-    assert "a key that its Secret does not have" in failure.message
-
-
-async def test_a_secret_that_is_no_longer_claimable_is_told_of_and_what_runs_stays(world: World, uses: Uses):
-    put_secret(world)
-    reads(world)
-    uses(TOKEN=TOKEN)
-    await settled(world)
-    live = world.live()
-    put_secret(world, labels={"ocdp.io/claimable": "false"})
-    await look_thoroughly(world)
-
-    claim = await world.claim()
-    resolved, ready = (claim.status.condition_set.get(type_) for type_ in ("TemplateResolved", "Ready"))
-    assert resolved is not None
-    assert (resolved.status, resolved.reason) == (Truth.FALSE, Reason.SECRET_NOT_CLAIMABLE)
-    assert ready is not None
-    assert ready.status is Truth.TRUE
-    assert world.live() == live
-
-    put_secret(world, labels={"ocdp.io/claimable": "true"})
-    await world.settle()
-    assert (await world.claim()).status.failure is None
 
 
 async def test_a_copy_follows_the_users_secret_at_a_thorough_look(world: World, uses: Uses):

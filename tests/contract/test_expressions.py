@@ -51,6 +51,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "text put together": ('slug(claim.name + "-" + workspace.id) + "." + profile.ingress.domain', "ide-team-a.apps.example.test"),
     "a number": ("values.count * 2", 6),
     "a quantity": ("quantity(values.count * 512) + quantity('1536Mi')", "15361536Mi"),
+    "a share of a quantity": ("quantity('2Gi', 0.375)", "768Mi"),
     "a variable's name": ("envName('GPT_4')", "GPT_4"),
     "a macro": ("values.models.map(m, m.name)", ["chat", "small"]),
     "fields in order": ("{'z': 1, 'a': {'y': 1, 'b': [{'x': 1, 'c': 1}]}}", {"a": {"b": [{"c": 1, "x": 1}], "y": 1}, "z": 1}),

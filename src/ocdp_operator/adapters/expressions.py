@@ -32,7 +32,7 @@ _WORDED: Final[Mapping[type[BaseException], str]] = {
     ZeroDivisionError: "it divides by zero",
     TypeError: "it puts together what is not of the same type, or selects from what has no fields",
 }
-_FUNCTIONS: Final[Mapping[str, Callable[[Any], str]]] = {
+_FUNCTIONS: Final[Mapping[str, Callable[..., str]]] = {
     "quantity": quantity,
     "slug": slug,
     "envName": env_name,
@@ -103,10 +103,10 @@ class _Complaints:
         self.last = ""
         self.functions = {name: self._told(function) for name, function in _FUNCTIONS.items()}
 
-    def _told(self, function: Callable[[Any], str]) -> Callable[[Any], str]:
-        def told(argument: Any) -> str:
+    def _told(self, function: Callable[..., str]) -> Callable[..., str]:
+        def told(*arguments: Any) -> str:
             try:
-                return function(argument)
+                return function(*arguments)
             except BadArgument as error:
                 self.last = str(error)
                 raise ValueError from None

@@ -25,19 +25,25 @@ class BadArgument(ValueError):
     """A function cannot take what it was given; the message says what it takes."""
 
 
-def quantity(amount: Any) -> str:
+def quantity(amount: Any, share: Any = 1) -> str:
     """A number, or a text such as ``500m`` or ``1.5Gi``, as the API server would write it: ``1536Mi``.
 
-    Raises BadArgument for anything that is no amount of at least 0.
+    With a ``share``, above 0 and at most 1, so much of it, rounded up to thousandths, or to whole bytes of what is written
+    in ``Ki`` and so on. Raises BadArgument for anything that is no amount of at least 0, or no share.
     """
     text = f"{Decimal(repr(amount)):f}" if type(amount) in {int, float} and abs(amount) < _LARGEST else amount
     if not isinstance(text, str):
         raise BadArgument("quantity takes a number, or a text such as 500m or 2Gi")
+    if type(share) not in {int, float} or not 0 < share <= 1:
+        raise BadArgument("quantity takes a share above 0 and at most 1")
     with localcontext() as context:
         context.prec = 80
         value, is_binary = _amount(text)
         if value >= _LARGEST:
             raise BadArgument("quantity takes less than 2^63")
+        if share != 1:
+            part = value * Decimal(repr(share))
+            value = part.quantize(Decimal(1) if is_binary else Decimal("0.001"), ROUND_CEILING)
         return _binary(value) if is_binary and value >= 1024 and value == int(value) else _decimal(value)
 
 

@@ -32,6 +32,23 @@ def test_what_is_no_amount_is_refused_and_not_quoted(amount: Any):
         quantity(amount)
 
 
+SHARES: dict[tuple[Any, Any], str] = {
+    ("2", 0.25): "500m", ("500m", 0.125): "63m", ("1.5", 0.5): "750m", ("4Gi", 0.25): "1Gi", ("2Gi", 0.375): "768Mi",
+    ("1Gi", 0.375): "384Mi", ("1.1Gi", 0.25): "295279002", ("3", 1): "3", (8, 0.5): "4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given_", "written"), SHARES.items(), ids=repr)
+def test_a_share_of_an_amount_is_rounded_up(given_: tuple[Any, Any], written: str):
+    assert quantity(*given_) == written
+
+
+@pytest.mark.parametrize("share", [0, -0.5, 1.5, "0.5", None, True, float("nan"), float("inf")], ids=repr)
+def test_what_is_no_share_is_refused(share: Any):
+    with pytest.raises(BadArgument, match="a share above 0"):
+        quantity("1Gi", share)
+
+
 def test_a_label_stays_as_it_is_and_anything_else_gets_a_hash():
     assert slug("team-a") == "team-a"
     assert slug("a" * 63) == "a" * 63

@@ -17,6 +17,7 @@ from ocdp_operator.model.template import CatalogAnswer, Placement, ResolvedWorkl
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.resolve import resolve
+from tests.support.binding import bound
 
 ROOT = Path(__file__).parents[2]
 APPS_DIRECTORY = ROOT / "apps"
@@ -83,7 +84,7 @@ def example_values(app: str) -> tuple[dict[str, Any], ...]:
 
 
 def claimed(app: str, values: Mapping[str, Any], name: str = CLAIM) -> ResolvedWorkload:
-    """A claim for the example template, with these values."""
+    """A claim for the example template, with these values and its mappings bound."""
     entry = example_template(app)
     claim = WorkloadClaim.parse(
         {
@@ -98,7 +99,7 @@ def claimed(app: str, values: Mapping[str, Any], name: str = CLAIM) -> ResolvedW
         namespace_workspace="team-a",
         revision=TemplateRevision(entry.id, 1, entry.pinned("1" * 40), entry.body),
     )
-    return resolve(claim, answer, succeeded_before=False)
+    return bound(resolve(claim, answer, succeeded_before=False))
 
 
 async def rendered(build: Build, app: str, values: Mapping[str, Any]) -> Objects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,13 +11,17 @@ import orjson
 from ocdp_operator.model.source import Overlay, PinnedSource
 from ocdp_operator.model.template import ResolvedWorkload, RevisionBody, TemplateRevision
 from tests.support.apps import template
+from tests.support.binding import bound
 
 COMMIT = "c0ffee00" * 5
 GUARDED = "web/components/guarded"
 
 
 def workload(values: Mapping[str, Any] | None = None, **fields: Any) -> ResolvedWorkload:
-    """The claim ``ide`` on the thin application; ``fields`` are the workload's, or those of the template file."""
+    """The claim ``ide`` on the thin application, bound; ``fields`` are the workload's, or those of the template file.
+
+    ``components`` are brought in beside those that mappings choose.
+    """
     own = {"claim_name", "namespace", "workspace_id", "customer", "components"}
     written = template("web", "https://git.example.test/apps.git")
     written |= {key: value for key, value in fields.items() if key not in own}
@@ -29,7 +34,10 @@ def workload(values: Mapping[str, Any] | None = None, **fields: Any) -> Resolved
         "customer": "acme",
     }
     given = {key: value for key, value in fields.items() if key in own}
-    return ResolvedWorkload(revision=revision, values=values or {}, **(defaults | given))
+    resolved = bound(ResolvedWorkload(revision=revision, values=values or {}, **(defaults | given)))
+    return replace(
+        resolved, components=tuple(dict.fromkeys((*given.get("components", ()), *resolved.components)))
+    )
 
 
 def said(overlay: Overlay, path: str = "kustomization.yaml") -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from ocdp_operator.errors import Reason
 from ocdp_operator.model.secrets import GenerateRule, SecretReference, SecretUse, SecretValue
+from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.reconcile import pipeline
 from tests.support import builders
 from tests.support.pipeline_world import World
@@ -28,12 +29,11 @@ Uses = Callable[..., None]
 def said_by_hand(monkeypatch: pytest.MonkeyPatch) -> Uses:
     """A function that says what the claim's values and the template's mappings come to, from now on."""
     bound: list[SecretUse] = []
-    resolve = pipeline.resolve
 
-    def resolved(*arguments: Any, **more: Any) -> Any:
-        return replace(resolve(*arguments, **more), secrets=tuple(bound))
+    async def with_mappings(_: Any, workload: ResolvedWorkload) -> ResolvedWorkload:
+        return replace(workload, secrets=tuple(bound))
 
-    monkeypatch.setattr(pipeline, "resolve", resolved)
+    monkeypatch.setattr(pipeline, "with_mappings", with_mappings)
 
     def says(**texts: Sequence[str | SecretValue] | SecretValue) -> None:
         bound[:] = [

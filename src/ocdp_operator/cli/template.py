@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
+from ocdp_operator.adapters.expressions import evaluated
 from ocdp_operator.cli.output import (
     Dsn,
     Files,
@@ -35,6 +36,7 @@ from ocdp_operator.model.publication import (
 )
 from ocdp_operator.model.template import CatalogAnswer, Placement, TemplateRevision
 from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.plan.bind import bind, expression_roots, expressions_of
 from ocdp_operator.plan.resolve import resolve
 from ocdp_operator.settings import Settings
 
@@ -126,7 +128,10 @@ def _refusal(entry: TemplateEntry, example: dict[str, Any]) -> Stalled | None:
         revision=TemplateRevision(entry.id, 1, entry.pinned(""), entry.body),
     )
     try:
-        resolve(claim, answer, succeeded_before=False)
+        workload = resolve(claim, answer, succeeded_before=False)
+        expressions = expressions_of(workload)
+        found = evaluated(expressions, expression_roots(workload))
+        bind(workload, dict(zip(expressions, found, strict=True)))
     except Stalled as error:
         return error
     return None

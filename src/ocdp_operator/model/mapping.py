@@ -94,6 +94,21 @@ class Mapping_(WireModel):  # noqa: N801 - the field's standard word; the unders
         """Where its value comes from, for a message."""
         return self.from_ if self.from_ is not None else f"{self.value}"
 
+    @property
+    def target(self) -> str:
+        """Where it goes, for a message."""
+        if self.patch is not None:
+            return f"patch {self.patch.kind}/{self.patch.name} {self.patch.pointer}"
+        if self.config_file is not None:
+            file = self.config_file
+            return f"configFile {file.config_map}/{file.file} {file.pointer}"
+        if self.secret is not None:
+            each = self.secret.for_each
+            return f"secret {self.secret.key if each is None else f'{each.prefix}*{each.suffix}'}"
+        if self.image is not None:
+            return f"image {self.image.name} {self.image.part}"
+        return "components" if self.replicas is None else f"replicas {self.replicas.name}"
+
     @model_validator(mode="after")
     def _exactly_one_source_and_target(self) -> Mapping_:
         if (self.from_ is None) is (self.value is None):

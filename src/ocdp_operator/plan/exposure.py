@@ -9,7 +9,6 @@ from typing import Any, Final
 from ocdp_operator.model.kinds import SERVICE
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.place import Place
-from ocdp_operator.plan.values import look_up, roots_of
 
 _NODE_PORT_POINTER: Final = re.compile(r"/spec/ports/([0-9]{1,3})/nodePort")
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -38,16 +37,12 @@ _NAMES_A_SECRET: Final = re.compile(r"/.*secret")
 
 def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], Any]:
     """The node ports that mappings set: Service name and index of the port -> the value (design 3)."""
-    roots = roots_of(workload)
     found = {}
-    for mapping in workload.revision.body.mappings:
-        patch = mapping.patch
-        if patch is None or patch.kind != SERVICE.kind:
-            continue
-        pointer = _NODE_PORT_POINTER.fullmatch(patch.pointer)
-        value = look_up(mapping.source, roots)
-        if pointer and value is not None:
-            found[f"{workload.claim_name}-{patch.name}", int(pointer[1])] = value
+    for each in workload.bound:
+        patch = each.mapping.patch
+        pointer = _NODE_PORT_POINTER.fullmatch(patch.pointer) if patch is not None else None
+        if patch is not None and patch.kind == SERVICE.kind and pointer:
+            found[f"{workload.claim_name}-{patch.name}", int(pointer[1])] = each.value
     return found
 
 

@@ -12,32 +12,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.kinds import SECRET
-from ocdp_operator.model.mapping import Mapping_, PatchTarget
+from ocdp_operator.model.mapping import PatchTarget
 from ocdp_operator.model.names import CLAIM_NAME, FIELD_MANAGER
 from ocdp_operator.model.source import Overlay
-from ocdp_operator.model.template import ResolvedWorkload
-from ocdp_operator.model.values_schema import ValuesSchema
-from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.model.template import Bound, ResolvedWorkload
 from ocdp_operator.plan.config_files import Setting
 from ocdp_operator.plan.expansion import with_literal_dollars
 from ocdp_operator.plan.generators import merged_config_maps
-from ocdp_operator.plan.values import look_up, pointer, roots_of
 from ocdp_operator.plan.wording import shown
 
 _API_VERSION: Final = "kustomize.config.k8s.io/v1beta1"
 _SECRET_NAME: Final = "credentials"  # noqa: S105 - the name of a Secret; the claim's prefix completes it
 _KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,250}[a-z0-9])?")
-_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
-"""Characters that YAML cannot hold, or changes; tabs and line breaks are fine."""
+_IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]*")
+_IMAGE_FIELDS: Final = {"name": "newName", "tag": "newTag", "digest": "digest"}
 
 _SELECTED_BY: Final = (
     {"group": "networking.k8s.io", "kind": "NetworkPolicy", "path": "spec/podSelector/matchLabels"},
@@ -46,24 +41,14 @@ _SELECTED_BY: Final = (
 """Selectors that mean every pod of the namespace when they are empty; kustomize alone would leave them so."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Set:
-    """A mapping with the value it brings."""
-
-    mapping: Mapping_
-    value: Any
-
-
 def build_overlay(workload: ResolvedWorkload, artifact_files: Mapping[str, bytes]) -> Overlay:
     """The overlay of the claim; ``artifact_files`` are the artifact's, where the base's generated files are found.
 
-    The same arguments give the same bytes. A mapping whose value is absent or null adds nothing. Raises
-    Stalled(BuildFailed) for a mapping that does not fit the base, and Stalled(InvalidValues) for a value that no
-    manifest can hold.
+    The workload's mappings are bound (``plan/bind.py``). The same arguments give the same bytes. Raises
+    Stalled(BuildFailed) for a mapping that does not fit the base.
     """
-    values = tuple(_values(workload))
     directories = (*reversed(workload.components), workload.revision.source.path)
-    generated = merged_config_maps(_settings(values), artifact_files, directories)
+    generated = merged_config_maps(_settings(workload.bound), artifact_files, directories)
     files = dict(generated.files)
     kustomization: dict[str, Any] = {
         "apiVersion": _API_VERSION,
@@ -72,8 +57,10 @@ def build_overlay(workload: ResolvedWorkload, artifact_files: Mapping[str, bytes
         "namespace": workload.namespace,
         "namePrefix": f"{workload.claim_name}-",
         "labels": _labels(workload),
-        "patches": [*_seam(workload), *_patches(values)],
+        "patches": [*_seam(workload), *_patches(workload.bound)],
         "configMapGenerator": generated.generators,
+        "images": _images(workload.bound),
+        "replicas": _replicas(workload.bound),
     }
     seam = {"name": workload.revision.body.credentials_secret}
     secret = {"apiVersion": SECRET.api_version, "kind": SECRET.kind, "metadata": seam, "type": "Opaque"}
@@ -84,63 +71,6 @@ def build_overlay(workload: ResolvedWorkload, artifact_files: Mapping[str, bytes
 
 def _json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _values(workload: ResolvedWorkload) -> Iterator[_Set]:
-    """What mappings put into the overlay: secrets and components are not among it."""
-    roots, body = roots_of(workload), workload.revision.body
-    for mapping in body.mappings:
-        if mapping.patch is None and mapping.config_file is None:
-            continue
-        value = look_up(mapping.source, roots)
-        if value is None:
-            continue
-        _check_text(mapping.source, value)
-        if type(value) in {int, float}:
-            value = _with_unit(value, _unit(canonical_json(body.values_schema), mapping.source))
-        yield _Set(mapping, value)
-
-
-def _check_text(path: str, value: Any) -> None:
-    for text in _texts(value):
-        if _UNPRINTABLE.search(text):
-            root, *steps = path.split(".")
-            raise Stalled(
-                Reason.INVALID_VALUES,
-                f"{path} holds a control character, which no manifest can hold.",
-                value_path=pointer(steps) if root == "values" else "",
-            )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, below in value.items():
-            yield key
-            yield from _texts(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from _texts(below)
-
-
-@lru_cache(maxsize=1024)
-def _unit(schema_json: bytes, path: str) -> str:
-    """``x-ocdp: {unit: Gi}`` of the property that a mapping reads; empty when it has none."""
-    root, *steps = path.split(".")
-    if root != "values":
-        return ""
-    for declared in ValuesSchema(orjson.loads(schema_json)).declared_at(steps):
-        keyword = declared.get("x-ocdp")
-        if isinstance(keyword, Mapping) and isinstance(keyword.get("unit"), str):
-            return str(keyword["unit"])
-    return ""
-
-
-def _with_unit(number: float, unit: str) -> Any:
-    if not unit:
-        return number
-    return f"{int(number) if float(number).is_integer() else number}{unit}"
 
 
 def _base(workload: ResolvedWorkload, files: dict[str, bytes]) -> str:
@@ -198,10 +128,10 @@ def _target(kind: str, name: str) -> dict[str, str]:
     return {"kind": kind, "name": name.replace(".", "\\.")}
 
 
-def _patches(values: Sequence[_Set]) -> list[dict[str, Any]]:
+def _patches(bound: Sequence[Bound]) -> list[dict[str, Any]]:
     """One JSON patch for each object, its operations in the order of the mappings."""
     operations: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for each in values:
+    for each in bound:
         target = each.mapping.patch
         if target is not None:
             operations.setdefault((target.kind, target.name), []).append(_operation(target, each.value))
@@ -219,10 +149,31 @@ def _operation(target: PatchTarget, value: Any) -> dict[str, Any]:
     }
 
 
-def _settings(values: Sequence[_Set]) -> dict[tuple[str, str], list[Setting]]:
+def _settings(bound: Sequence[Bound]) -> dict[tuple[str, str], list[Setting]]:
     """Values by the ConfigMap and file that they are set in, in the order of the mappings."""
     settings: dict[tuple[str, str], list[Setting]] = {}
-    for each in values:
+    for each in bound:
         if (target := each.mapping.config_file) is not None:
             settings.setdefault((target.config_map, target.file), []).append((target.pointer, each.value))
     return settings
+
+
+def _images(bound: Sequence[Bound]) -> list[dict[str, str]]:
+    """One entry for each image, with the parts that mappings set. Kustomize takes the name for a regular expression."""
+    images: dict[str, dict[str, str]] = {}
+    for each in bound:
+        target = each.mapping.image
+        if target is None:
+            continue
+        if not _IMAGE.fullmatch(target.name):
+            what = f"A mapping cannot set the image {shown(target.name)}: no image can have this name."
+            raise Stalled(Reason.BUILD_FAILED, what)
+        image = images.setdefault(target.name, {"name": target.name.replace(".", "\\.")})
+        image[_IMAGE_FIELDS[target.part]] = each.value
+    return list(images.values())
+
+
+def _replicas(bound: Sequence[Bound]) -> list[dict[str, Any]]:
+    """One entry for each object; of two mappings to one the later one counts."""
+    counts = {each.mapping.replicas.name: each.value for each in bound if each.mapping.replicas is not None}
+    return [{"name": name, "count": count} for name, count in counts.items()]

@@ -1,4 +1,4 @@
-"""Claim x catalog answer -> ResolvedWorkload: access, revision, values, components and policies decided (design 4.11).
+"""Claim x catalog answer -> ResolvedWorkload: access, revision, values and policies decided (design 4.11).
 
 Every check has its place in one order, so that a claim in the wrong place learns nothing of templates, and a template
 that may not be used is told from one that does not exist by nobody.
@@ -7,16 +7,14 @@ that may not be used is told from one that does not exist by nobody.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Final
 
 from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
-from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.names import IN_FORCE, MAX_CLAIM_NAME, WORKSPACE
 from ocdp_operator.model.profile import ProfileRevision
-from ocdp_operator.model.secrets import GenerateRule, SecretUse, SecretValue
 from ocdp_operator.model.template import (
     CatalogAnswer,
     CatalogQuestion,
@@ -25,11 +23,10 @@ from ocdp_operator.model.template import (
     RevisionBody,
     TemplateRevision,
 )
-from ocdp_operator.model.wire import canonical_json, digest
+from ocdp_operator.model.wire import digest
 from ocdp_operator.plan.access import asking, check_access
 from ocdp_operator.plan.profiles import merge
-from ocdp_operator.plan.schema import generated_length
-from ocdp_operator.plan.values import check_size, fill, look_up, pointer, roots_of, template_fault
+from ocdp_operator.plan.values import check_size, fill
 from ocdp_operator.plan.wording import shown
 
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -109,14 +106,13 @@ def resolve(
     body = revision.body
     default_policy = _default_policy(claim, body)
     environment = merge(_profiles(claim, answer))
-    workload = ResolvedWorkload(
+    return ResolvedWorkload(
         claim_name=claim.key.name,
         namespace=claim.key.namespace,
         workspace_id=placement.workspace_id,
         customer=placement.customer,
         revision=revision,
         values=fill(claim.spec.values, body.values_schema),
-        secrets=tuple(_secrets(body)),
         deletion_policy=claim.spec.deletion_policy or default_policy,
         default_policy=default_policy,
         newer=answer.newest if answer.newest is not None and answer.newest > revision.revision else None,
@@ -125,7 +121,6 @@ def resolve(
         upgrade_policy=claim.spec.upgrade_policy or _default_upgrade(claim, body),
         default_upgrade=_default_upgrade(claim, body),
     )
-    return replace(workload, components=tuple(dict.fromkeys(_components(workload))))
 
 
 def _placement(claim: WorkloadClaim, answer: CatalogAnswer) -> Placement:
@@ -230,57 +225,11 @@ def _default_upgrade(claim: WorkloadClaim, body: RevisionBody) -> UpgradePolicy:
     return recorded or body.defaults.upgrade_policy or UpgradePolicy.MANUAL
 
 
-def _secrets(body: RevisionBody) -> Iterator[SecretUse]:
-    for index, mapping in enumerate(body.mappings):
-        if mapping.secret is None:
-            continue
-        root, _, path = mapping.source.partition(".")
-        try:
-            length = generated_length(path, body.values_schema) if root == "values" else None
-        except ValueError:
-            length = None
-        if length is None:
-            raise template_fault(
-                f"The mapping from '{mapping.source}' to the credentials key '{mapping.secret.key}' needs a property "
-                "with x-ocdp.generate and a length in the schema."
-            )
-        value = SecretValue(tuple(path.split(".")), GenerateRule(length))
-        yield SecretUse(mapping.secret.key or "", (value,), index)
-
-
-def _components(workload: ResolvedWorkload) -> Iterator[str]:
-    """The components that the values choose, in the order of the mappings."""
-    roots, offered = roots_of(workload), workload.revision.body.components
-    for mapping in workload.revision.body.mappings:
-        if mapping.components is None:
-            continue
-        value = look_up(mapping.source, roots)
-        component = None if value is None else _chosen(mapping, mapping.components, value)
-        if component is None:
-            continue
-        if component not in offered:
-            raise template_fault(
-                f"The mapping from '{mapping.source}' brings in the component '{shown(component)}', which the template "
-                "does not offer."
-            )
-        yield component
-
-
-def _chosen(mapping: Mapping_, table: Mapping[str, str | None], value: Any) -> str | None:
-    """JSON has more types than a table has keys: ``true`` is found under "true", 3 under "3"."""
-    key = value if isinstance(value, str) else canonical_json(value).decode()
-    if key in table:
-        return table[key]
-    root, *steps = mapping.source.split(".")
-    message = f"must be one of {shown(', '.join(sorted(table)), 200)}, since it chooses a component."
-    if root != "values":
-        raise template_fault(f"'{mapping.source}' {message}")
-    path = pointer(steps)
-    raise Stalled(Reason.INVALID_VALUES, f"{path} {message}", value_path=path)
-
-
 def input_digest(workload: ResolvedWorkload, *, credentials_version: int, render_version: str) -> str:
-    """Tells whether the claim must be rendered again (design 4.6). Policies and stamps are no part of it."""
+    """Tells whether the claim must be rendered again (design 4.6). Policies and stamps are no part of it.
+
+    What mappings bring is determined by what is in it: nothing of that need be evaluated to know.
+    """
     revision, environment = workload.revision, workload.environment
     return digest(
         {
@@ -289,7 +238,6 @@ def input_digest(workload: ResolvedWorkload, *, credentials_version: int, render
             "placement": [workload.workspace_id, workload.customer],
             "values": workload.values,
             "environment": [[str(ref) for ref in environment.profiles], environment.fields],
-            "components": workload.components,
             "credentialsVersion": credentials_version,
             "renderVersion": render_version,
         }

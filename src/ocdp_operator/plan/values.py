@@ -161,9 +161,10 @@ def _worded(rule: Any) -> str:
 
 
 def roots_of(workload: ResolvedWorkload) -> Mapping[str, Mapping[str, Any]]:
-    """What a mapping's ``from`` may start at: ``values``, ``workspace`` and ``claim``."""
+    """What a mapping reads: ``values``, ``profile``, ``workspace`` and ``claim``."""
     return {
         "values": workload.values,
+        "profile": workload.environment.fields,
         "workspace": {"id": workload.workspace_id, "customer": workload.customer},
         "claim": {"name": workload.claim_name, "namespace": workload.namespace},
     }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ocdp_operator.errors import Dependency, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.errors import Reason, ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import SecretRef
 from ocdp_operator.model.inventory import Entry, Inventory
 from ocdp_operator.model.kinds import SECRET, STATEFUL_SET, WORKLOAD
@@ -14,14 +13,12 @@ from ocdp_operator.model.kustomization import generated_config_maps
 from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY, credentials_name
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.secrets import Credentials
-from ocdp_operator.model.source import Artifact
 from ocdp_operator.model.telemetry import Step, Tally
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
 from ocdp_operator.plan.endpoints import endpoints
 from ocdp_operator.plan.health import Verdict, assess
-from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
 from ocdp_operator.plan.references import live_references
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
@@ -37,6 +34,7 @@ from ocdp_operator.reconcile.credentials import (
     provide_credentials,
 )
 from ocdp_operator.reconcile.removing import Removal, remove
+from ocdp_operator.reconcile.rendering import Pace, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
 
 _FETCH_PATIENCE = 5.0
@@ -109,7 +107,10 @@ async def _must_render(run: Run, workload: ResolvedWorkload) -> bool:
     wanted = _input(workload, run.facts.inventory, run.facts.credentials_version)
     if run.facts.input_digest != wanted or asked_rotation(run):
         return True
-    return run.thorough and await are_copies_outdated(run, workload.secrets)
+    if not run.thorough or not any(mapping.secret for mapping in workload.revision.body.mappings):
+        return False
+    bound = await with_mappings(run.ports.expressions, workload)
+    return await are_copies_outdated(run, bound.secrets)
 
 
 async def _take_back(run: Run) -> None:
@@ -147,12 +148,11 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     progress = run.progress
     progress.counted(Tally.DRIFT_DETECTED, amount=len(drifts))
     await _check_namespace(run)
+    workload = await with_mappings(run.ports.expressions, workload)
     await check_references(run, workload.secrets)
-    with progress.of(Step.FETCH):
-        artifact = await _fetch(run, workload)
-    with progress.of(Step.BUILD):
-        rendering = await run.ports.renderer.render(artifact, build_overlay(workload, artifact.files))
-        policy.check(rendering, workload, run.rules.limits)
+    rendered = await render_bound(run.ports, workload, Pace(_FETCH_PATIENCE, progress))
+    artifact, rendering = rendered.artifact, rendered.rendering
+    policy.check(rendering, workload, run.rules.limits)
     with progress.of(Step.APPLY):
         request = asked_rotation(run)
         allotment = allot(rendering, workload.claim_name, workload.secrets)
@@ -201,19 +201,6 @@ async def _check_namespace(run: Run) -> None:
     if namespace is None or namespace.terminating:
         raise Waiting(Reason.NAMESPACE_TERMINATING, f"The namespace {run.namespace} is being deleted.")
     check_namespace(run.claim, namespace.labels)
-
-
-async def _fetch(run: Run, workload: ResolvedWorkload) -> Artifact:
-    source = workload.revision.source
-    try:
-        async with asyncio.timeout(_FETCH_PATIENCE):
-            return await run.ports.sources.fetch(source, workload.components)
-    except TimeoutError:
-        raise Waiting(
-            Reason.GIT_OPERATION_FAILED,
-            f"{source.repository_url} is still being fetched.",
-            dependency=Dependency("source", source.repository_url),
-        ) from None
 
 
 async def _record(run: Run, desired: Desired, credentials_version: int) -> None:

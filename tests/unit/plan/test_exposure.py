@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ocdp_operator.errors import Reason
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.plan.policy import Limits, check
+from tests.support.binding import bound
 from tests.support.builders import changed, resolved, template
 from tests.support.renderings import DOMAINS, INGRESS, SERVICE, refusal
 
@@ -141,7 +142,7 @@ def test_every_other_host_is_refused(host):
 def node_port(**values):
     patch = {"kind": "Service", "name": "web", "pointer": "/spec/ports/0/nodePort"}
     revision = template(mappings=[{"from": "values.nodePort", "patch": patch}])
-    return resolved(revision=revision, values=values)
+    return bound(resolved(revision=revision, values=values))
 
 
 def test_a_node_port_that_a_mapping_set_passes():

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from ocdp_operator.errors import Actor, Reason, Stalled
+from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy
 from ocdp_operator.model.names import IN_FORCE
 from ocdp_operator.model.profile import ProfileRef
-from ocdp_operator.model.secrets import GenerateRule, SecretUse, SecretValue
 from ocdp_operator.model.template import CatalogAnswer, Placement
 from ocdp_operator.plan.profiles import merge
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
@@ -208,79 +207,6 @@ def test_the_deletion_policy(spec, status, default, effective):
     workload = resolve(asking, answer(revision), succeeded_before=False)
 
     assert workload.deletion_policy == effective
-
-
-def exposing(table: dict[str, str | None], *, source: str = "values.exposure", **body):
-    offered = sorted({component for component in table.values() if component})
-    return template(mappings=[{"from": source, "components": table}], **({"components": offered} | body))
-
-
-@pytest.mark.parametrize(
-    ("table", "value", "components"),
-    [
-        pytest.param({"ingress": "apps/x/ingress", "clusterip": None}, "ingress", ("apps/x/ingress",), id="chosen"),
-        pytest.param({"ingress": "apps/x/ingress", "clusterip": None}, "clusterip", (), id="none chosen"),
-        pytest.param({"ingress": "apps/x/ingress"}, None, (), id="no value"),
-        pytest.param({"true": "apps/x/gpu", "false": None}, True, ("apps/x/gpu",), id="true"),
-        pytest.param({"true": "apps/x/gpu", "false": None}, False, (), id="false"),
-        pytest.param({"2": "apps/x/two"}, 2, ("apps/x/two",), id="number"),
-    ],
-)  # fmt: skip
-def test_a_value_brings_in_a_component(table, value, components):
-    workload = resolve(claim(values={"exposure": value}), answer(exposing(table)), succeeded_before=False)
-
-    assert workload.components == components
-
-
-@pytest.mark.parametrize("value", ["CANARY", {"a": "CANARY"}, ["CANARY"]], ids=repr)
-def test_a_value_outside_the_table_is_invalid_and_not_quoted(value):
-    error = refusal(claim(values={"exposure": value}), answer(exposing({"ingress": "apps/x"})))
-
-    assert (error.reason, error.value_path) == (Reason.INVALID_VALUES, "/spec/values/exposure")
-    assert error.actor is Actor.USER
-    assert "CANARY" not in error.message
-    assert "ingress" in error.message
-
-
-@pytest.mark.parametrize(
-    "revision",
-    [
-        pytest.param(exposing({"team-b": None}, source="workspace.id"), id="a fact outside the table"),
-        pytest.param(exposing({"ingress": "apps/x"}, components=[]), id="a component not offered"),
-        pytest.param(
-            template(mappings=[{"from": "values.exposure", "secret": {"key": "K"}}]), id="a secret that is no secret"
-        ),
-        pytest.param(
-            template(mappings=[{"from": "claim.name", "secret": {"key": "K"}}]), id="a secret that is a fact"
-        ),
-    ],
-)  # fmt: skip
-def test_a_mapping_that_cannot_work_is_the_platforms_to_mend(revision):
-    error = refusal(claim(values={"exposure": "ingress"}), answer(revision))
-
-    assert error.actor is Actor.PLATFORM
-
-
-def test_each_component_comes_in_once_in_the_order_of_the_mappings():
-    first = {"from": "values.a", "components": {"x": "apps/two"}}
-    second = {"from": "values.b", "components": {"x": "apps/one"}}
-    revision = template(mappings=[first, second, first], components=["apps/one", "apps/two"])
-
-    workload = resolve(claim(values={"a": "x", "b": "x"}), answer(revision), succeeded_before=False)
-
-    assert workload.components == ("apps/two", "apps/one")
-
-
-def test_generated_secrets_become_keys_with_their_rule_and_never_values():
-    revision = template(
-        schema={"properties": {"password": {"x-ocdp": {"generate": {"length": 24}}}}},
-        mappings=[{"from": "values.password", "secret": {"key": "PASSWORD"}}],
-    )
-
-    workload = resolve(claim(), answer(revision), succeeded_before=False)
-
-    assert workload.secrets == (SecretUse("PASSWORD", (SecretValue(("password",), GenerateRule(24)),)),)
-    assert workload.values == {}
 
 
 @pytest.mark.parametrize("labels", [{}, {"ocdp.io/workspace": "team-b"}], ids=["none", "another"])

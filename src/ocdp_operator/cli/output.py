@@ -123,16 +123,22 @@ def to_yaml(documents: Sequence[dict[str, Any]]) -> str:
     return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, header: bool = True) -> None:
     """A table without lines; a pipe gets each row on one line."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=header)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=not sys.stdout.isatty())
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False, emoji=False).print(
-        table
-    )
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else 10_000, highlight=False, markup=False, emoji=False)
+    if terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def state(*, disabled: bool) -> str:

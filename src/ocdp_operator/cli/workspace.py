@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from ocdp_operator.adapters.catalog.registry import CatalogRegistry
-from ocdp_operator.cli.output import (
-    Dsn,
-    Files,
-    Format,
-    Output,
-    read_entries,
-    show_changes,
-    show_entries,
-    state,
-    to_yaml,
-)
+from ocdp_operator.cli.entries import apply_entries, found, in_catalog, show_entry, show_history, switch
+from ocdp_operator.cli.output import Dsn, Files, Format, Output, show_entries, state, to_yaml
 from ocdp_operator.model.names import WORKSPACE
-from ocdp_operator.model.publication import Change, WorkspaceEntry
+from ocdp_operator.model.publication import WorkspaceEntry
 from ocdp_operator.model.template import Placement
 
 APPLIER = "ocdp-applier"
 """The ClusterRole, and the name of the RoleBinding that lets the operator write into one namespace (design 4.9)."""
 
 app = typer.Typer(name="workspace", help="Workspaces, and the namespaces they live in.", no_args_is_help=True)
+
+
+Name = Annotated[str, typer.Argument(metavar="WORKSPACE", help="The workspace's id.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +34,62 @@ class OperatorAccount:
 @app.command()
 def apply(files: Files, dsn: Dsn) -> None:
     """Register workspaces and their placements; what a file leaves out stays as it is."""
-    show_changes(asyncio.run(_apply(dsn, read_entries(files, WorkspaceEntry))))
+    apply_entries(dsn, files, WorkspaceEntry)
 
 
 @app.command("list")
 def list_(dsn: Dsn, output: Output = Format.TABLE) -> None:
     """List workspaces, a row for each placement."""
-    entries = asyncio.run(_list(dsn))
+    entries = in_catalog(dsn, lambda registry: registry.workspaces())
     columns = ("WORKSPACE", "CUSTOMER", "CLUSTER", "NAMESPACE", "STATE")
     show_entries(entries, output, columns=columns, rows=[row for entry in entries for row in _rows(entry)])
 
 
 @app.command()
+def get(workspace: Name, dsn: Dsn, output: Output = Format.TABLE) -> None:
+    """Show one workspace, where it is placed, and the templates that it may use."""
+    entry = _find(dsn, workspace)
+    bindings = in_catalog(dsn, lambda registry: registry.bindings())
+    offered = [
+        each.template for each in bindings if each.workspace == workspace and not each.disabled
+    ]  # what its users and groups may use as well depends on who asks
+    facts = [
+        ("workspace", entry.id),
+        ("customer", entry.customer),
+        ("state", state(disabled=entry.disabled)),
+        *(
+            (
+                "placement",
+                f"cluster {placement.cluster}, namespace {placement.namespace}, {state(disabled=placement.disabled)}",
+            )
+            for placement in entry.placements
+        ),
+        ("templates", ", ".join(offered) or "-"),
+    ]
+    show_entry(entry, output, facts)
+
+
+@app.command()
+def history(workspace: Name, dsn: Dsn, output: Output = Format.TABLE) -> None:
+    """Show when the workspace was registered, placed and disabled."""
+    show_history(dsn, _find(dsn, workspace), output)
+
+
+@app.command()
+def disable(workspace: Name, dsn: Dsn) -> None:
+    """Take a workspace out of use: it gets nothing new; what runs is kept."""
+    switch(dsn, _alone(dsn, workspace), disabled=True)
+
+
+@app.command()
+def enable(workspace: Name, dsn: Dsn) -> None:
+    """Take a workspace into use again."""
+    switch(dsn, _alone(dsn, workspace), disabled=False)
+
+
+@app.command()
 def manifest(
-    workspace: str,
+    workspace: Name,
     dsn: Dsn,
     cluster: Annotated[str, typer.Option("--cluster", help="The cluster's id in the catalog.")],
     operator_namespace: Annotated[
@@ -66,7 +100,7 @@ def manifest(
     ] = "ocdp-operator",
 ) -> None:
     """Print the workspace's namespace and the operator's rights in it, for `kubectl apply -f -`."""
-    placement = asyncio.run(_placement(dsn, workspace, cluster))
+    placement = in_catalog(dsn, lambda registry: registry.placement(workspace, cluster))
     account = OperatorAccount(operator_namespace, operator_account)
     typer.echo(to_yaml(workspace_objects(placement, account)), nl=False)
 
@@ -104,16 +138,15 @@ def _rows(entry: WorkspaceEntry) -> Iterator[tuple[str, ...]]:
         yield entry.id, entry.customer, "-", "-", state(disabled=entry.disabled)
 
 
-async def _apply(dsn: str, entries: list[WorkspaceEntry]) -> tuple[Change, ...]:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.apply(entries)
+def _find(dsn: str, workspace: str) -> WorkspaceEntry:
+    return found(
+        in_catalog(dsn, lambda registry: registry.workspaces()),
+        lambda entry: entry.id == workspace,
+        named=f"workspace {workspace}",
+        listed_by="ocdp workspace list",
+    )
 
 
-async def _list(dsn: str) -> tuple[WorkspaceEntry, ...]:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.workspaces()
-
-
-async def _placement(dsn: str, workspace: str, cluster: str) -> Placement:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.placement(workspace, cluster)
+def _alone(dsn: str, workspace: str) -> WorkspaceEntry:
+    """Without its placements: what an entry leaves out stays as it is."""
+    return _find(dsn, workspace).model_copy(update={"placements": ()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final, LiteralString, Self
 
 import psycopg
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from ocdp_operator.adapters.catalog import writes
 from ocdp_operator.adapters.catalog.connection import CatalogConnection, writing
 from ocdp_operator.adapters.catalog.failures import MIGRATE, refused
+from ocdp_operator.adapters.catalog.history import history_of
 from ocdp_operator.adapters.catalog.schema import HEAD
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
@@ -149,6 +151,13 @@ class CatalogRegistry:
             )
             for row in await self._rows(_BINDINGS)
         )
+
+    async def history(
+        self, entry: ClusterEntry | WorkspaceEntry | BindingEntry
+    ) -> tuple[tuple[datetime, str], ...]:
+        """When the entry was made, changed and taken out of use, as far as the catalog keeps it; oldest first."""
+        query, parameters = history_of(entry)
+        return tuple((row.at, row.what) for row in await self._rows(query, parameters))
 
     async def profiles(self) -> tuple[EnvironmentProfileEntry, ...]:
         """The newest revision of every profile, by layer and id."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Annotated
 
@@ -33,6 +36,9 @@ async def _demo(*, once: bool) -> None:
         typer.echo(await running.shown())
         if once:
             return
-        typer.echo(f"\nexport KUBECONFIG={running.platform.cluster.kubeconfig}")
+        programs = (Path(sys.executable).parent, running.platform.cluster.binaries.kubectl.parent)
+        typer.echo(f"\nexport PATH={':'.join(map(str, programs))}:$PATH")
+        for name, value in running.exports().items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
         typer.echo("It all stays up until Ctrl-C.")
         await asyncio.Event().wait()

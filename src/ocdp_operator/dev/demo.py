@@ -101,6 +101,15 @@ class Demo:
         ]
         return "\n".join((*shown, *(_reached(claim) for claim in claims)))
 
+    def exports(self) -> dict[str, str]:
+        """Variables under which ``ocdp`` and ``kubectl`` find everything here."""
+        return {
+            "KUBECONFIG": str(self.platform.cluster.kubeconfig),
+            "OCDP_CATALOG_DSN": self.platform.dsn,
+            "OCDP_SETTINGS": str(self.platform.settings_file),
+            "APPS_REPOSITORY": self.repository_url,
+        }
+
     async def _all_ready(self) -> bool:
         claims = (await self.platform.get("wc", "-A"))["items"]
         return bool(claims) and all(_is_ready(claim) for claim in claims)

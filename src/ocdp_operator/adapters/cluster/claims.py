@@ -96,5 +96,8 @@ def _required(answer: Answer, asked: Asked) -> Mapping[str, Any]:
     return answer.json()
 
 
-def _last_seen(event: Mapping[str, Any]) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
+def _last_seen(event: Mapping[str, Any]) -> tuple[str, int]:
+    """Times have no fractions of a second; of two at once, the one that was written later is the later one."""
+    metadata = event["metadata"]
+    seen = event.get("lastTimestamp") or event.get("eventTime") or metadata["creationTimestamp"]
+    return str(seen), int(metadata["resourceVersion"])

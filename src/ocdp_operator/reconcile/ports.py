@@ -112,7 +112,10 @@ class Cluster(Protocol):
         ...
 
     async def get_secret(self, namespace: str, name: str) -> tuple[Observed, Mapping[str, str]] | None:
-        """The claim's own credentials Secret with its values (base64, as on the wire); None when it is absent."""
+        """A Secret with its values (base64, as on the wire): the claim's own, or a user's that was seen to be claimable.
+
+        None when it is absent.
+        """
         ...
 
     async def delete(self, namespace: str, ref: ObjectRef, *, uid: str) -> None:

@@ -211,6 +211,19 @@ class TestReading:
         assert "hunter2" not in repr(seen)
         assert _base64("hunter2") not in str(seen)
 
+    async def test_secret_of_a_user_is_seen_with_its_labels_and_without_a_mark(self, world: World) -> None:
+        labels = {"ocdp.io/claimable": "true"}
+        metadata = {"name": "upstream", "namespace": world.namespace, "labels": labels}
+        data = {"token": _base64("hunter2")}
+        await world.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+        seen = await world.cluster.get(world.namespace, ObjectRef("", "Secret", "upstream"))
+        assert seen is not None
+        assert (seen.labels["ocdp.io/claimable"], seen.mark, seen.applied_digest) == ("true", None, "")
+        assert _base64("hunter2") not in str(seen)
+        found = await world.cluster.get_secret(world.namespace, "upstream")
+        assert found is not None
+        assert (found[0].labels, found[0].mark, found[1]) == (seen.labels, None, data)
+
     async def test_own_secret_gives_its_values_to_who_asks_for_them(self, world: World) -> None:
         created = await _apply(world, secret(PASSWORD=_base64("hunter2")))
         found = await world.cluster.get_secret(world.namespace, "ide-credentials")

@@ -98,7 +98,7 @@ class KubeCluster:
         return None if raw is None else Observed.of(ref.known_kind, raw)
 
     async def get_secret(self, namespace: str, name: str) -> tuple[Observed, Mapping[str, str]] | None:
-        """As the port says: the only place where a value of a Secret is read."""
+        """As the port says: the only place where values of a Secret are read."""
         ref = ObjectRef(SECRET.group, SECRET.kind, name)
         answer = await self._client.send("GET", paths.item(SECRET, namespace, name))
         if answer.is_absent:

@@ -145,9 +145,11 @@ class _Held:
                 self.keys |= {str(reference.get("key")) for reference in self._variables(container)}
                 self.everything |= any(self._origins(container))
         elif manifest.ref.kind in _REWRITABLE:
-            self.prefixes |= {
-                origin.get("prefix") or "" for one in _containers(pod) for origin in self._origins(one)
-            }
+            for container in _containers(pod):
+                own = list(self._origins(container))
+                self.prefixes |= {origin.get("prefix") or "" for origin in own}
+                # Of two sources with the same variable the later one wins; an explicit variable would win over both.
+                self.everything |= bool(own) and (len(own) > 1 or own[0] is not container["envFrom"][-1])
         for volume in pod.get("volumes") or ():
             self._mounted(volume.get("secret") or {}, "secretName")
             for source in (volume.get("projected") or {}).get("sources") or ():

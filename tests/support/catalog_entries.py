@@ -11,6 +11,11 @@ COMMIT = "1" * 40
 OTHER_COMMIT = "2" * 40
 
 
+def declared(**rules: Any) -> dict[str, Any]:
+    """A property of a schema, with what people see of it."""
+    return {"title": "Title", "description": "Description."} | rules
+
+
 def template_document(template_id: str = "code-server", **changes: Any) -> dict[str, Any]:
     """A template as a platform team writes it."""
     return {
@@ -26,8 +31,8 @@ def template_document(template_id: str = "code-server", **changes: Any) -> dict[
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                "exposure": {"enum": ["clusterip", "ingress"], "default": "clusterip"},
-                "storageGi": {"type": "integer", "minimum": 1, "default": 10},
+                "exposure": declared(enum=["clusterip", "ingress"], default="clusterip"),
+                "storageGi": declared(type="integer", minimum=1, default=10),
             },
         },
         "mappings": [

@@ -19,7 +19,7 @@ from ocdp_operator.model.publication import (
     parse_entries,
 )
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.schema import is_secret
+from ocdp_operator.plan.subschemas import is_secret
 from ocdp_operator.plan.values import fill, look_up
 
 ROOT = Path(__file__).parents[2]

@@ -86,6 +86,8 @@ class TemplateInForce(WireModel):
     """What a claim that says nothing gets: the template's default, as recorded."""
     upgrade_policy: UpgradePolicy | None = None
     """The same for the upgrade policy."""
+    immutable: dict[str, str] = Field(default_factory=dict)
+    """Path below ``values`` -> a digest of what was there, for each that the schema calls immutable."""
 
 
 class Endpoint(WireModel):

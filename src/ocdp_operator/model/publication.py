@@ -16,13 +16,14 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from ocdp_operator.errors import OcdpError, Stalled
 from ocdp_operator.model.documents import load_documents
+from ocdp_operator.model.faults import Fault, dotted
 from ocdp_operator.model.identifier import Identifier, Subject
 from ocdp_operator.model.kinds import RUNTIME_KINDS
 from ocdp_operator.model.mapping import MAPPING_FACTS, Mapping_
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.template import RevisionBody
-from ocdp_operator.model.values_schema import Fault, ValuesSchema, dotted
+from ocdp_operator.model.values_schema import ValuesSchema
 from ocdp_operator.model.wire import WireModel, canonical_json
 
 _INTEGERS: Final = range(-(2**63), 2**64)

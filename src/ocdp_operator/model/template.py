@@ -138,3 +138,5 @@ class ResolvedWorkload:
     """The one in force."""
     default_upgrade: UpgradePolicy = UpgradePolicy.MANUAL
     """The upgrade policy if the claim says nothing."""
+    immutable: Mapping[str, str] = field(default_factory=dict)
+    """Path below ``values`` -> a digest of the value, for each that may not change after the claim was made."""

@@ -6,7 +6,6 @@ Nothing is fetched: every reference stays inside the schema.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -16,7 +15,10 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from ocdp_operator.model.effort import Effort
+from ocdp_operator.model.faults import Fault, dotted
+from ocdp_operator.model.keyword import KEYWORD, keyword_faults
 from ocdp_operator.model.patterns import BadPattern, pattern
+from ocdp_operator.model.schema_parts import property_faults, subschemas
 from ocdp_operator.model.wire import canonical_json
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -29,31 +31,6 @@ REFUSED_KEYWORDS: Final[Mapping[str, str]] = {
 _MAX_SHOWN: Final = 200
 _APPLICATORS: Final = ("allOf", "anyOf", "oneOf")
 _CONDITIONALS: Final = ("then", "else")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong, and where: ``path`` as people write it, ``mappings[0].from``."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
-
-    def under(self, prefix: str) -> Fault:
-        """The same fault, seen from further up."""
-        if not self.path:
-            return Fault(prefix, self.message)
-        return Fault(
-            prefix + self.path if self.path.startswith("[") else f"{prefix}.{self.path}", self.message
-        )
-
-
-def dotted(steps: Sequence[str | int]) -> str:
-    """The path as people write it: ``models[0].name``."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return text.removeprefix(".")
 
 
 class ValuesSchema:
@@ -76,7 +53,13 @@ class ValuesSchema:
             return (Fault("type", "the values of a claim are an object: write `type: object`"),)
         if self._schema.get("$schema", DIALECT) != DIALECT:
             return (Fault("$schema", f"only {DIALECT} is spoken here"),)
-        return tuple(fault for node in _subschemas(self._schema) for fault in self._node_faults(node))
+        nodes = tuple(subschemas(self._schema, ()))
+        faults = [
+            fault.under(dotted(steps)) if steps else fault
+            for steps, node in nodes
+            for fault in self._node_faults(node)
+        ]
+        return tuple(faults or property_faults(self._schema, nodes))
 
     def declared_at(self, steps: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
         """The subschemas that describe the property at this path; empty when the schema declares no such property.
@@ -86,6 +69,8 @@ class ValuesSchema:
         return tuple(self._find(self._schema, tuple(steps), frozenset(), Effort()))
 
     def _node_faults(self, node: Mapping[str, Any]) -> Iterator[Fault]:
+        if KEYWORD in node:
+            yield from (Fault(dotted(steps), message) for steps, message in keyword_faults(node))
         if "$id" in node:
             yield Fault("$id", "a schema inside the schema is not supported; use $defs and a local $ref")
         for keyword in ("$ref", "$dynamicRef"):
@@ -153,13 +138,6 @@ def _patterns(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "pattern", node["pattern"]
     for text in node.get("patternProperties", ()):
         yield "patternProperties", text
-
-
-def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(schema, Mapping):
-        yield schema
-        for child in DRAFT202012.subresources_of(schema):
-            yield from _subschemas(child)
 
 
 def _shortened(text: str) -> str:

@@ -23,8 +23,8 @@ from ocdp_operator.model.secrets import SecretUse, SecretValue
 from ocdp_operator.model.template import Bound, ResolvedWorkload
 from ocdp_operator.model.values_schema import ValuesSchema
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.schema import TooDeep
 from ocdp_operator.plan.secret_values import holds_token, secret_text, secrets_of, with_tokens
+from ocdp_operator.plan.subschemas import TooDeep
 from ocdp_operator.plan.values import look_up, pointer, roots_of, template_fault
 from ocdp_operator.plan.wording import shown
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
@@ -25,9 +25,10 @@ from ocdp_operator.model.template import (
 )
 from ocdp_operator.model.wire import digest
 from ocdp_operator.plan.access import asking, check_access
+from ocdp_operator.plan.filling import immutables
 from ocdp_operator.plan.profiles import merge
-from ocdp_operator.plan.values import check_size, fill
-from ocdp_operator.plan.wording import shown
+from ocdp_operator.plan.values import check_size, fill, pointer
+from ocdp_operator.plan.wording import listed, shown
 
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
@@ -106,13 +107,20 @@ def resolve(
     body = revision.body
     default_policy = _default_policy(claim, body)
     environment = merge(_profiles(claim, answer))
+    facts = {
+        "profile": environment.fields,
+        "workspace": {"id": placement.workspace_id, "customer": placement.customer},
+        "claim": {"name": claim.key.name, "namespace": claim.key.namespace},
+    }
+    values = fill(claim.spec.values, body.values_schema, facts)
     return ResolvedWorkload(
         claim_name=claim.key.name,
         namespace=claim.key.namespace,
         workspace_id=placement.workspace_id,
         customer=placement.customer,
         revision=revision,
-        values=fill(claim.spec.values, body.values_schema),
+        values=values,
+        immutable=_immutable(claim, values, body),
         deletion_policy=claim.spec.deletion_policy or default_policy,
         default_policy=default_policy,
         newer=answer.newest if answer.newest is not None and answer.newest > revision.revision else None,
@@ -207,6 +215,20 @@ def _recorded_commit(claim: WorkloadClaim) -> tuple[str, str]:
     if hint is not None and _asked(claim) == hint[0] and claim.spec.template_revision is None:
         return hint[1], f"the annotation {IN_FORCE}"
     return "", ""
+
+
+def _immutable(claim: WorkloadClaim, values: Mapping[str, Any], body: RevisionBody) -> Mapping[str, str]:
+    """The digests to record. Raises Stalled(InvalidValues) for a value that differs from what is on record."""
+    now = immutables(values, body.values_schema)
+    recorded = claim.status.template.immutable if claim.status.template else {}
+    changed = [pointer(path.split(".")) for path, said in now.items() if recorded.get(path, said) != said]
+    if changed:
+        what = (
+            "cannot be changed after the claim was made: set the earlier value again, or make another claim"
+        )
+        message = listed("spec.values does not fit", [f"{path} {what}" for path in changed])
+        raise Stalled(Reason.INVALID_VALUES, message, value_path=changed[0])
+    return now
 
 
 def _default_policy(claim: WorkloadClaim, body: RevisionBody) -> DeletionPolicy:

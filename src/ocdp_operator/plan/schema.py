@@ -1,4 +1,4 @@
-"""JSON Schema 2020-12 as templates use it: ``x-ocdp``, defaults, references within the schema only.
+"""JSON Schema 2020-12 as templates use it: secrets by reference, quantities, references within the schema only.
 
 A schema and the values that it judges are both from outside, and this runs in the event loop: every step is counted, and
 every pattern is matched in linear time, so that no pair of them can hold the operator.
@@ -6,12 +6,12 @@ every pattern is matched in linear time, so that no pair of them can hold the op
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
 
 import orjson
 from jsonschema import Draft202012Validator, FormatChecker
@@ -21,25 +21,24 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from ocdp_operator.model.effort import Effort
+from ocdp_operator.model.keyword import KEYWORD, QUANTITY, keyword_of
 from ocdp_operator.model.patterns import pattern
+from ocdp_operator.model.quantity import Quantity
 from ocdp_operator.model.values_schema import MAX_SCHEMA_BYTES, REFUSED_KEYWORDS
+from ocdp_operator.plan.subschemas import is_secret, parts
 
-KEYWORD: Final = "x-ocdp"
-_MAX_DEPTH: Final = 60
-_MAX_PARTS: Final = 200
-_DEFAULT_LENGTH: Final = 24
-_MAX_LENGTH: Final = 1024
 _BYTES_OF_A_STEP: Final = 256
 """Bytes of an instance that a keyword can look at, or put into a message, in one step."""
 _ITEMS_OF_A_STEP: Final = 8
-_FORMATS: Final = ("date", "email", "idn-email", "ipv4", "ipv6", "uuid")
+_FORMATS: Final = FormatChecker(("date", "email", "idn-email", "ipv4", "ipv6", "uuid"))
 """Those that are checked: each in linear time. ``regex`` is not: no text of a user is compiled."""
+_REFERENCE: Final = "secretKeyRef"
+_SECRET_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII
+)
+_SECRET_KEY: Final = re.compile(r"[-._A-Za-z0-9]{1,253}", re.ASCII)
 
 _Keyword: TypeAlias = Callable[[Any, Any, Any, Mapping[str, Any]], Iterable[ValidationError] | None]
-
-
-class TooDeep(ValueError):
-    """Defaults or references of a schema that never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ class Violation:
 
     path: tuple[str | int, ...]
     keyword: str
+    """Of JSON Schema; or ``quantityMinimum``, ``quantityMaximum``, ``secret``, ``secretName`` and ``secretKey``."""
     rule: Any
     """What the schema says beside the keyword."""
 
@@ -75,15 +75,23 @@ def violations(schema_json: bytes, values: Mapping[str, Any]) -> tuple[Violation
     Raises ValueError (and what jsonschema and referencing raise) for a schema that cannot be used, and TooMuchWork when
     it takes more than ``MAX_STEPS`` steps to tell.
     """
-    validator = _compiled(schema_json)
+    return _violations(_compiled(schema_json).iter_errors, values)
+
+
+def violations_at(schema_json: bytes, node: Mapping[str, Any], value: Any) -> tuple[Violation, ...]:
+    """Every rule of one part of a schema, ``node``, that a value breaks. Raises like ``violations``."""
+    return _violations(partial(_compiled(schema_json).descend, schema=node), value)  # type: ignore[attr-defined]
+
+
+def _violations(errors_of: Callable[[Any], Iterable[ValidationError]], value: Any) -> tuple[Violation, ...]:
     sizes: dict[int, int] = {}
     effort = Effort()
-    _measure(values, sizes, effort)
+    _measure(value, sizes, effort)
     token = _check.set(_Check(effort, sizes))
     try:
         return tuple(
             Violation(tuple(error.absolute_path), str(error.validator), error.validator_value)
-            for error in validator.iter_errors(values)
+            for error in errors_of(value)
         )
     finally:
         _check.reset(token)
@@ -120,11 +128,11 @@ def _compiled(schema_json: bytes) -> Validator:
             return
         properties = parent.get("properties") or {}
         for name in names:
-            if name not in instance and not _is_secret(properties.get(name), schema, _check.get().effort):
+            if name not in instance and not _is_generated(properties.get(name), schema):
                 yield ValidationError("", path=[name])
 
     own: dict[str, _Keyword] = {
-        KEYWORD: _given_secret,
+        KEYWORD: _own_rules,
         "required": required,
         "additionalProperties": _additional,
         "pattern": _pattern,
@@ -134,16 +142,16 @@ def _compiled(schema_json: bytes) -> Validator:
     known = extend(  # type: ignore[no-untyped-call]  # jsonschema leaves it untyped
         Draft202012Validator,
         {
-            keyword: _counted(keyword, check)
+            keyword: _counted(keyword, check, schema)
             for keyword, check in (Draft202012Validator.VALIDATORS | own).items()
         },
     )
-    validator: Validator = known(schema, registry=Registry(), format_checker=FormatChecker(_FORMATS))
+    validator: Validator = known(schema, registry=Registry(), format_checker=_FORMATS)
     return validator
 
 
-def _counted(keyword: str, check: _Keyword) -> _Keyword:
-    """The same check, which pays for what it may cost before it begins."""
+def _counted(keyword: str, check: _Keyword, root: Mapping[str, Any]) -> _Keyword:
+    """The same check, which pays for what it may cost before it begins; a secret is only ever a reference."""
 
     def counted(
         validator: Any, rule: Any, instance: Any, schema: Mapping[str, Any]
@@ -155,20 +163,60 @@ def _counted(keyword: str, check: _Keyword) -> _Keyword:
         under_way.effort.spend(
             items // _ITEMS_OF_A_STEP + looks * (1 + under_way.size(instance) // _BYTES_OF_A_STEP)
         )
-        yield from check(validator, rule, instance, schema) or ()
+        judge = _secret_judge(schema, root)
+        if judge is None:
+            yield from check(validator, rule, instance, schema) or ()
+        elif judge == keyword:
+            yield from _secret_faults(instance, generated=_is_generated(schema, root))
 
     return counted
 
 
+def _secret_judge(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str | None:
+    """The one keyword of a secret's schema that is asked: what the secret is, is for nobody to judge here."""
+    held = next((keyword for keyword in (KEYWORD, "$ref", "allOf") if keyword in schema), None)
+    return held if held is not None and is_secret(schema, root, _check.get().effort) else None
+
+
+def _secret_faults(instance: Any, *, generated: bool) -> Iterator[ValidationError]:
+    """``{secretKeyRef: {name, key}}``, and nothing else. Nothing of what was given instead is said."""
+    reference = instance.get(_REFERENCE) if isinstance(instance, Mapping) and len(instance) == 1 else None
+    if not isinstance(reference, Mapping) or set(reference) != {"name", "key"}:
+        yield ValidationError("", validator="secret", validator_value=generated)
+        return
+    for field, form, rule in (("name", _SECRET_NAME, "secretName"), ("key", _SECRET_KEY, "secretKey")):
+        if not isinstance(reference[field], str) or form.fullmatch(reference[field]) is None:
+            yield ValidationError("", validator=rule, path=[_REFERENCE, field])
+
+
+def _is_generated(schema: Any, root: Mapping[str, Any]) -> bool:
+    said = (part.get(KEYWORD) for part in parts(schema, root, _check.get().effort))
+    return any(isinstance(keyword, Mapping) and "generate" in keyword for keyword in said)
+
+
+@_FORMATS.checks(QUANTITY, raises=ValueError)
+def _is_quantity(instance: object) -> bool:
+    return not isinstance(instance, str) or bool(Quantity.parse(instance))
+
+
+def _own_rules(
+    validator: Any, _keyword: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    known = keyword_of(schema)
+    if not validator.is_type(instance, "string") or not (known.minimum or known.maximum):
+        return
+    try:
+        given = Quantity.parse(instance)
+    except ValueError:
+        return  # its format says so
+    if known.minimum is not None and given < Quantity.parse(known.minimum):
+        yield ValidationError("", validator="quantityMinimum", validator_value=known.minimum)
+    if known.maximum is not None and given > Quantity.parse(known.maximum):
+        yield ValidationError("", validator="quantityMaximum", validator_value=known.maximum)
+
+
 def _refused(*_: Any) -> Iterator[ValidationError]:
     raise ValueError("a keyword that is not supported")
-
-
-def _given_secret(
-    _validator: Any, keyword: Any, _instance: Any, _schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    if _says_secret(keyword):
-        yield ValidationError("")
 
 
 def _additional(
@@ -213,128 +261,3 @@ def _matches(text: str, instance: str) -> bool:
     known = pattern(text)
     _check.get().effort.spend(known.steps_for(instance))
     return known.found_in(instance)
-
-
-def _says_secret(keyword: Any) -> bool:
-    return isinstance(keyword, Mapping) and (keyword.get("secret") is True or "generate" in keyword)
-
-
-def is_secret(schema: Any, root: Mapping[str, Any]) -> bool:
-    """Whether a property is a secret, by ``secret`` or by ``generate``. Raises TooDeep and TooMuchWork."""
-    return _is_secret(schema, root, Effort())
-
-
-def _is_secret(schema: Any, root: Mapping[str, Any], effort: Effort) -> bool:
-    return any(_says_secret(part.get(KEYWORD)) for part in _parts(schema, root, effort))
-
-
-def generated_length(path: str, root: Mapping[str, Any]) -> int | None:
-    """The length of the secret that ``values.<path>`` generates; None when it generates none.
-
-    Raises ValueError for a length that cannot be.
-    """
-    effort = Effort()
-    found: list[Any] = [root]
-    for step in path.split("."):
-        found = [below for part in found for below in _of_property(_parts(part, root, effort), step)]
-    for part in (known for schema in found for known in _parts(schema, root, effort)):
-        keyword = part.get(KEYWORD)
-        generate = keyword.get("generate") if isinstance(keyword, Mapping) else None
-        if isinstance(generate, Mapping):
-            length = generate.get("length", _DEFAULT_LENGTH)
-            if type(length) is not int or not 1 <= length <= _MAX_LENGTH:
-                raise ValueError("length")
-            return length
-    return None
-
-
-def filled(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with ``default`` wherever a property is left out, at every level that exists; nothing is changed in place.
-
-    A default that is an object is filled in turn. Secrets get none. Raises TooDeep when defaults never end, and
-    TooMuchWork when they are too many.
-    """
-    complete = _Filling(schema, Effort()).filled(dict(values), schema, 0)
-    assert isinstance(complete, dict)
-    return complete
-
-
-@dataclass(frozen=True, slots=True)
-class _Filling:
-    root: Mapping[str, Any]
-    effort: Effort
-
-    def filled(self, value: Any, schema: Any, depth: int) -> Any:
-        self.effort.spend()
-        if depth > _MAX_DEPTH:
-            raise TooDeep
-        if not isinstance(value, Mapping | list):
-            return value
-        parts = tuple(_parts(schema, self.root, self.effort))
-        if isinstance(value, Mapping):
-            complete = {**self._defaults(parts), **value}
-            return {
-                name: self._by_all(below, _of_property(parts, name) or _of_others(parts), depth)
-                for name, below in complete.items()
-            }
-        return [self._by_all(below, _of_item(parts, index), depth) for index, below in enumerate(value)]
-
-    def _by_all(self, value: Any, schemas: Iterable[Any], depth: int) -> Any:
-        for schema in schemas:
-            value = self.filled(value, schema, depth + 1)
-        return value
-
-    def _defaults(self, parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for holder in parts:
-            for name, schema in (holder.get("properties") or {}).items():
-                self.effort.spend()
-                if name in found or _is_secret(schema, self.root, self.effort):
-                    continue
-                known = [
-                    part["default"] for part in _parts(schema, self.root, self.effort) if "default" in part
-                ]
-                if known:
-                    found[name] = known[0]
-        return found
-
-
-def _of_property(parts: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
-    return [schemas[name] for part in parts if name in (schemas := part.get("properties") or {})]
-
-
-def _of_others(parts: Iterable[Mapping[str, Any]]) -> list[Any]:
-    return [schema for part in parts if isinstance(schema := part.get("additionalProperties"), Mapping)]
-
-
-def _of_item(parts: Iterable[Mapping[str, Any]], index: int) -> list[Any]:
-    found = []
-    for part in parts:
-        first = part.get("prefixItems") or ()
-        found.append(first[index] if index < len(first) else part.get("items"))
-    return found
-
-
-def _parts(schema: Any, root: Mapping[str, Any], effort: Effort) -> Iterator[Mapping[str, Any]]:
-    """The schema and every schema that holds with it: behind ``$ref`` within the root, and in ``allOf``."""
-    waiting, count = [schema], 0
-    while waiting:
-        part = waiting.pop(0)
-        effort.spend()
-        if not isinstance(part, Mapping):
-            continue
-        count += 1
-        if count > _MAX_PARTS:
-            raise TooDeep
-        yield part
-        waiting += [_referenced(part.get("$ref"), root), *(part.get("allOf") or ())]
-
-
-def _referenced(reference: Any, root: Mapping[str, Any]) -> Any:
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return None
-    found: Any = root
-    for step in unquote(reference[1:]).split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found

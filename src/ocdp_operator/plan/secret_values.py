@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.effort import Effort
+from ocdp_operator.model.keyword import KEYWORD
 from ocdp_operator.model.secrets import Alphabet, GenerateRule, SecretReference, SecretText, SecretValue
-from ocdp_operator.plan.schema import KEYWORD, _of_item, _of_others, _of_property, _parts, _says_secret
+from ocdp_operator.plan.subschemas import of_item, of_others, of_property, parts, says_secret
 from ocdp_operator.plan.values import pointer
 
 Path = tuple[str | int, ...]
@@ -35,19 +36,19 @@ def secrets_of(values: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Se
 def _found(
     value: Any, schemas: Sequence[Any], path: Path, root: Mapping[str, Any], effort: Effort
 ) -> Iterator[SecretValue]:
-    known = [part for schema in schemas for part in _parts(schema, root, effort)]
-    keywords = [part[KEYWORD] for part in known if _says_secret(part.get(KEYWORD))]
+    known = [part for schema in schemas for part in parts(schema, root, effort)]
+    keywords = [part[KEYWORD] for part in known if says_secret(part.get(KEYWORD))]
     if keywords:
         origin = _origin(value, path, keywords)
         if origin is not None:
             yield SecretValue(path, origin)
     elif isinstance(value, Mapping):
         for name in dict.fromkeys((*(n for part in known for n in part.get("properties") or {}), *value)):
-            below = _of_property(known, name) or _of_others(known)
+            below = of_property(known, name) or of_others(known)
             yield from _found(value.get(name), below, (*path, name), root, effort)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _found(item, _of_item(known, index), (*path, index), root, effort)
+            yield from _found(item, of_item(known, index), (*path, index), root, effort)
 
 
 def _origin(value: Any, path: Path, keywords: Sequence[Any]) -> GenerateRule | SecretReference | None:

@@ -204,6 +204,7 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
             available=workload.newer,
             deletion_policy=workload.default_policy,
             upgrade_policy=workload.default_upgrade,
+            immutable=dict(workload.immutable),
         )
     return ClaimStatus(
         observed_generation=claim.generation,

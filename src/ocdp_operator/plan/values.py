@@ -1,4 +1,4 @@
-"""A claim's values against the revision's schema: checked all at once, defaults filled in, secrets kept apart.
+"""A claim's values against the revision's schema: checked all at once, with defaults and what the environment gives.
 
 Messages are built from the place and the rule, never from the value: jsonschema's own messages quote it. No reference
 ever leaves the schema (an empty registry), so that no schema can make the operator fetch anything.
@@ -6,7 +6,8 @@ ever leaves the schema (an empty registry), so that no schema can make the opera
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -17,7 +18,9 @@ from ocdp_operator.model.effort import MAX_STEPS, TooMuchWork
 from ocdp_operator.model.names import MAX_VALUES_BYTES
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.schema import TooDeep, Violation, filled, violations
+from ocdp_operator.plan.filling import Filled, Steps, filled
+from ocdp_operator.plan.schema import Violation, violations
+from ocdp_operator.plan.subschemas import TooDeep
 from ocdp_operator.plan.wording import listed, shown
 
 MAX_DEPTH: Final = 50
@@ -49,8 +52,17 @@ _RULES: Final[Mapping[str, str]] = {
     "anyOf": "fits none of the allowed forms",
     "oneOf": "must fit exactly one of the allowed forms",
     "not": "has a form that is not allowed",
-    "x-ocdp": "is a secret, which may not be given in the claim",
+    "quantityMinimum": "must be at least {}",
+    "quantityMaximum": "must be at most {}",
+    "secret": "is a secret: give it as secretKeyRef with name and key of a Secret in this namespace",
+    "secretName": "must be the name of a Secret",
+    "secretKey": "must be a key of a Secret: letters, digits, '-', '_' and '.'",
+    "platforms": "is set by the platform and cannot be given: leave it out",
+    "unprintable": "holds a control character, which no manifest can hold: take it out",
 }
+_GENERATED: Final = ", or leave it out to have it generated"
+UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
+"""Characters that YAML cannot hold, or changes; no schema can allow them. Tabs and line breaks are for patterns to judge."""
 _TEMPLATE_REMEDY: Final = "Publish a revision of the template with a correct schema and mappings."
 
 
@@ -93,26 +105,75 @@ def _is_deeper(value: Any, depth: int) -> bool:
     return any(isinstance(item, Mapping | list) for item in level)
 
 
-def fill(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with the schema's defaults; what was given is not changed in place.
+def fill(
+    values: Mapping[str, Any], schema: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The values with what ``facts`` (profile, workspace, claim) and defaults add; what was given is not changed in place.
 
     Raises Stalled(InvalidValues) that names every violation and no value; the first decides ``value_path``. When it
-    is the schema that cannot be used, the platform must act. Raises Stalled(ValuesTooLarge) when it would take too long.
+    is the schema or the environment that does not fit, the platform must act; Stalled(ProfileIncomplete) names a field
+    that a required value comes from. Raises Stalled(ValuesTooLarge) when it would take too long.
     """
     try:
-        complete = filled(values, schema)
-        complaints = _complaints(violations(canonical_json(schema), complete))
+        complete = filled(values, schema, facts)
+        found = [
+            *violations(canonical_json(schema), complete.values),
+            *(Violation(steps, "platforms", None) for steps in complete.refused),
+            *(Violation(steps, "unprintable", None) for steps in _unprintable(complete.values, ())),
+        ]
     except TooMuchWork:
         raise _too_much_work() from None
     except (Unresolvable, TooDeep, RecursionError, ValueError, TypeError, ArithmeticError) as error:
         raise template_fault(f"The schema of the template cannot be used ({type(error).__name__}).") from None
-    if complaints:
-        raise Stalled(
-            Reason.INVALID_VALUES,
-            listed("spec.values does not fit the template", [f"{path} {why}" for path, why in complaints]),
-            value_path=complaints[0][0],
-        )
-    return complete
+    given = [each for each in found if _owner(each, complete) is None]
+    if given:
+        raise _refused(given, "spec.values does not fit the template")
+    if found:
+        raise _environment_fault(found, complete)
+    return complete.values
+
+
+def _refused(found: Iterable[Violation], lead: str, actor: Actor | None = None, remedy: str = "") -> Stalled:
+    complaints = _complaints(found)
+    message = listed(lead, [f"{path} {why}" for path, why in complaints])
+    return Stalled(Reason.INVALID_VALUES, message, value_path=complaints[0][0], actor=actor, remedy=remedy)
+
+
+def _owner(violation: Violation, complete: Filled) -> Steps | None:
+    """The path above a violation that the platform sets; None where the claim's own values are to blame."""
+    if violation.keyword == "platforms":
+        return None
+    ends = range(1, len(violation.path) + 1)
+    return next((steps for end in ends if (steps := violation.path[:end]) in complete.platforms), None)
+
+
+def _environment_fault(found: Sequence[Violation], complete: Filled) -> Stalled:
+    for violation in found:
+        source = complete.platforms.get(violation.path, "")
+        if violation.keyword == "required" and source.startswith("profile."):
+            return Stalled(
+                Reason.PROFILE_INCOMPLETE,
+                f"{pointer(violation.path)} comes from '{source}', which no profile of this workspace sets.",
+                value_path=pointer(violation.path),
+            )
+    lead = "What the platform sets does not fit the template"
+    return _refused(
+        found, lead, Actor.PLATFORM, "Correct the environment profile, or the schema of the template."
+    )
+
+
+def _unprintable(value: Any, steps: Steps) -> Iterator[Steps]:
+    if isinstance(value, str):
+        if UNPRINTABLE.search(value):
+            yield steps
+    elif isinstance(value, Mapping):
+        for name, below in value.items():
+            if UNPRINTABLE.search(name):
+                yield (*steps, name)
+            yield from _unprintable(below, (*steps, name))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _unprintable(below, (*steps, index))
 
 
 def _too_much_work() -> Stalled:
@@ -149,8 +210,9 @@ def _complaints(found: Iterable[Violation]) -> list[tuple[str, str]]:
 
 
 def _rule(violation: Violation) -> str:
-    text = _RULES.get(violation.keyword, "is not allowed")
-    rule = violation.rule
+    text, rule = _RULES.get(violation.keyword, "is not allowed"), violation.rule
+    if violation.keyword == "secret":
+        return text + _GENERATED if rule is True else text
     if isinstance(rule, list):
         return text.format(shown(", ".join(_worded(item) for item in rule), 200))
     return text.format(shown(_worded(rule), 200))

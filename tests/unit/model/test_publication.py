@@ -18,7 +18,7 @@ from ocdp_operator.model.publication import (
     parse_entries,
     to_document,
 )
-from tests.support.catalog_entries import binding, template, template_document, workspace
+from tests.support.catalog_entries import binding, declared, template, template_document, workspace
 
 
 def dump(*documents: Any) -> bytes:
@@ -121,12 +121,20 @@ WRONG = {
     ),
     "a switch that a mapping forgets to turn off": (
         {
-            "schema": {"type": "object", "properties": {"on": {"type": "boolean"}}},
+            "schema": {"type": "object", "properties": {"on": declared(type="boolean")}},
             "mappings": [{"from": "values.on", "components": {"true": None}}],
         },
         "mappings[0].components: list each value that the schema offers: false, true",
     ),
     "a schema against the metaschema": ({"schema": {"type": "objekt"}}, "schema.type: "),
+    "a property without a title": (
+        {"schema": {"type": "object", "properties": {"cpu": {"type": "string"}}}, "mappings": []},
+        "schema.properties.cpu: give it a title and a description",
+    ),
+    "a misspelt keyword": (
+        {"schema": {"type": "object", "properties": {"key": declared(**{"x-ocdp": {"sceret": True}})}}},
+        "schema.properties.key.x-ocdp.sceret: unknown; there are secret, generate, immutable",
+    ),
     "a schema of a list": ({"schema": {"type": "array"}}, "schema.type: the values of a claim are an object"),
     "an infinite number": (
         {"examples": [{"storageGi": float("inf")}]},

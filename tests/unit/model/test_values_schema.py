@@ -8,17 +8,18 @@ import pytest
 
 from ocdp_operator.model.values_schema import ValuesSchema
 
+SEEN = {"title": "Title", "description": "Description."}
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["name"],
     "properties": {
-        "name": {"type": "string", "maxLength": 5},
+        "name": {**SEEN, "type": "string", "maxLength": 5},
         "limits": {"$ref": "#/$defs/limits"},
-        "$ref": {"type": "string"},
-        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        "$ref": {**SEEN, "type": "string"},
+        "labels": {**SEEN, "type": "object", "additionalProperties": {"type": "string"}},
         "tree": {"$ref": "#/$defs/tree"},
-        "free": {"type": "object"},
+        "free": {**SEEN, "type": "object"},
     },
     "allOf": [
         {
@@ -27,8 +28,8 @@ SCHEMA: dict[str, Any] = {
         }
     ],
     "$defs": {
-        "limits": {"type": "object", "properties": {"cpu": {"type": "number"}}},
-        "tree": {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}}},
+        "limits": {**SEEN, "type": "object", "properties": {"cpu": {**SEEN, "type": "number"}}},
+        "tree": {**SEEN, "type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}}},
     },
 }
 
@@ -56,7 +57,7 @@ def test_a_sound_schema_has_no_faults():
         ),
         ({"patternProperties": {"(": {}}}, "patternProperties: '(' cannot be used: missing )"),
         ({"unevaluatedProperties": False}, "unevaluatedProperties: what it would cost"),
-        ({"minimum": "1"}, "properties.a.minimum: "),
+        ({"minimum": "1"}, "minimum: "),
     ],
     ids=[
         "remote",
@@ -74,19 +75,104 @@ def test_a_sound_schema_has_no_faults():
 )
 @pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])
 def test_what_cannot_be_published_is_named(node: dict[str, Any], fault: str, deep: bool):
-    inner = {"items": {"anyOf": [node]}} if deep else node
+    inner, place = (
+        ({"items": {"anyOf": [node]}}, "properties.a.items.anyOf[0].") if deep else (node, "properties.a.")
+    )
     faults = [str(each) for each in ValuesSchema({"type": "object", "properties": {"a": inner}}).faults()]
-    assert any(
-        fault.rsplit("properties.a.", maxsplit=1)[-1].split(": ", maxsplit=1)[0] in each for each in faults
-    ), faults
-    if not deep:
-        assert any(each.startswith(fault) for each in faults), faults
+    assert any(each.startswith(place + fault) for each in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("node", "fault"),
+    [
+        (
+            {"sceret": True},
+            ".x-ocdp.sceret: unknown; there are secret, generate, immutable, hidden, readonly",
+        ),
+        ({"secret": "yes"}, ".x-ocdp.secret: "),
+        ({"generate": {"length": 7}}, ".x-ocdp.generate.length: "),
+        ({"generate": {"size": 9}}, ".x-ocdp.generate.size: unknown; there are length, alphabet, prefix"),
+        ({"generate": {"alphabet": "emoji"}}, ".x-ocdp.generate.alphabet: "),
+        ({"from": "values.b"}, ".x-ocdp.from: "),
+        ({"hidden": True}, ".x-ocdp: what a claim may not set needs a value"),
+        ({"readonly": True}, ".x-ocdp: what a claim may not set needs a value"),
+        ({"minimum": "1"}, ".x-ocdp: minimum and maximum are quantities here"),
+        ({"minimum": "lots"}, ".x-ocdp.minimum: is a Kubernetes quantity"),
+        (
+            {"secret": True, "from": "claim.name"},
+            ".x-ocdp.from: a secret is given by the claim, or generated",
+        ),
+        (True, ".x-ocdp: is a mapping"),
+    ],
+    ids=str,
+)
+def test_a_keyword_that_means_nothing_is_named(node: Any, fault: str):
+    schema = {"type": "object", "properties": {"a": {**SEEN, "type": "string", "x-ocdp": node}}}
+    faults = [str(each) for each in ValuesSchema(schema).faults()]
+    assert any(each.startswith(f"properties.a{fault}") for each in faults), faults
+
+
+@pytest.mark.parametrize("keyword", ["default", "enum", "const", "examples"])
+def test_no_schema_tells_a_secret(keyword: str):
+    node = {**SEEN, keyword: ["hunter2"], "x-ocdp": {"secret": True}}
+    (fault,) = ValuesSchema({"type": "object", "properties": {"a": node}}).faults()
+    assert fault.path == f"properties.a.{keyword}"
+    assert "hunter2" not in fault.message
+
+
+def test_bounds_of_a_quantity_the_wrong_way_round_are_named():
+    node = {**SEEN, "format": "quantity", "x-ocdp": {"minimum": "2Gi", "maximum": "1000Mi"}}
+    (fault,) = ValuesSchema({"type": "object", "properties": {"a": node}}).faults()
+    assert str(fault) == "properties.a.x-ocdp.minimum: is more than maximum"
+
+
+def test_every_property_says_what_people_see_of_it():
+    schema = {
+        "type": "object",
+        "properties": {
+            "bare": {},
+            "titled": {"title": "Titled"},
+            "far": {**SEEN, "items": {"properties": {"down": {"description": "Down."}}}},
+            "referred": {"$ref": "#/$defs/d"},
+        },
+        "if": {"properties": {"bare": {"const": 1}}},
+        "$defs": {"d": {**SEEN, "properties": {"within": {}}}},
+    }
+    assert [str(fault).split(": that")[0] for fault in ValuesSchema(schema).faults()] == [
+        "properties.bare: give it a title and a description",
+        "properties.titled: give it a description",
+        "$defs.d.properties.within: give it a title and a description",
+        "properties.far.items.properties.down: give it a title",
+    ]
+
+
+@pytest.mark.parametrize("place", ["anyOf", "not", "then"])
+def test_a_keyword_where_nothing_looks_for_it_is_named(place: str):
+    node: Any = {"x-ocdp": {"secret": True}}
+    schema = {
+        "type": "object",
+        "properties": {"a": {**SEEN, place: [node] if place == "anyOf" else node}},
+    }
+    (fault,) = ValuesSchema(schema).faults()
+    assert fault.path.startswith(f"properties.a.{place}")
+    assert fault.path.endswith(".x-ocdp")
+
+
+def test_what_may_not_change_is_in_no_list_and_at_most_twenty():
+    kept = {**SEEN, "x-ocdp": {"immutable": True}}
+    listed = {"type": "object", "properties": {"l": {**SEEN, "items": {"properties": {"a": kept}}}}}
+    (fault,) = ValuesSchema(listed).faults()
+    assert fault.path == "properties.l.items.properties.a"
+    many = {f"p{n}": dict(kept) for n in range(21)}
+    assert "at most 20" in str(ValuesSchema({"type": "object", "properties": many}).faults()[0])
+    many.pop("p0")
+    assert ValuesSchema({"type": "object", "properties": many}).faults() == ()
 
 
 def test_data_that_looks_like_a_reference_is_data():
     schema = {
         "type": "object",
-        "properties": {"a": {"default": {"$ref": "https://example.test/"}, "const": {"$id": 1}}},
+        "properties": {"a": {**SEEN, "default": {"$ref": "https://example.test/"}, "const": {"$id": 1}}},
     }
     assert ValuesSchema(schema).faults() == ()
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy
 from ocdp_operator.model.names import IN_FORCE
 from ocdp_operator.model.profile import ProfileRef
-from ocdp_operator.model.template import CatalogAnswer, Placement
+from ocdp_operator.model.template import CatalogAnswer, Placement, TemplateRevision
 from ocdp_operator.plan.profiles import merge
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
 from tests.support.builders import (
@@ -263,3 +263,48 @@ def test_what_does_not_change_the_rendering_does_not_change_the_digest(changes):
 
 def test_the_order_of_values_does_not_change_the_digest():
     assert digest_of(values={"a": 1, "b": 2}) == digest_of(values={"b": 2, "a": 1})
+
+
+def keeping(revision: TemplateRevision, recorded: dict[str, str]) -> ClaimStatus:
+    status = in_force(revision.revision)
+    assert status.template is not None
+    return status.model_copy(update={"template": status.template.model_copy(update={"immutable": recorded})})
+
+
+def test_a_value_that_may_not_change_is_recorded_and_held_to():
+    kept = {"type": "string", "default": "ssd", "x-ocdp": {"immutable": True}}
+    revision = template(schema={"properties": {"tier": kept, "size": {"type": "integer"}}})
+    reply = answer(revision)
+    recorded = dict(resolve(claim(values={"tier": "hdd"}), reply, succeeded_before=False).immutable)
+    status = keeping(revision, recorded)
+
+    again = resolve(claim(status=status, values={"tier": "hdd", "size": 2}), reply, succeeded_before=True)
+    assert again.immutable == recorded
+    for values in ({"tier": "ssd"}, {}):
+        error = refusal(claim(status=status, values=values), reply, succeeded_before=True)
+        assert (error.reason, error.actor) == (Reason.INVALID_VALUES, Actor.USER)
+        assert error.value_path == "/spec/values/tier"
+        assert "cannot be changed after the claim was made" in error.message
+        assert "hdd" not in error.message
+
+
+def test_what_becomes_unchangeable_later_is_taken_as_it_is():
+    revision = template(schema={"properties": {"tier": {"x-ocdp": {"immutable": True}}}})
+    status = keeping(revision, {"other": "0123456789abcdef"})
+
+    workload = resolve(claim(status=status, values={"tier": "x"}), answer(revision), succeeded_before=True)
+
+    assert set(workload.immutable) == {"tier"}
+
+
+def test_a_value_may_come_from_the_workspace_or_the_claim():
+    schema = {
+        "properties": {
+            "customer": {"x-ocdp": {"from": "workspace.customer", "hidden": True}},
+            "name": {"x-ocdp": {"from": "claim.name"}},
+        }
+    }
+
+    workload = resolve(claim(), answer(template(schema=schema)), succeeded_before=False)
+
+    assert workload.values == {"customer": "acme", "name": "ide"}

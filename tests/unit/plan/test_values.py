@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocdp_operator.errors import Actor, Reason, Stalled
-from ocdp_operator.plan.schema import generated_length
+from ocdp_operator.model.secrets import Alphabet, GenerateRule
+from ocdp_operator.plan.filling import immutables
+from ocdp_operator.plan.subschemas import generate_rule, is_secret
 from ocdp_operator.plan.values import check_size, fill, look_up, pointer, roots_of
 from tests.support.builders import resolved
 
@@ -103,15 +105,104 @@ def test_a_secret_behind_a_reference_is_still_a_secret():
     assert "secret" in refusal({"a": CANARY}, rules).message
 
 
-@pytest.mark.parametrize("hidden", [None, {}, [CANARY], {"secretKeyRef": {"name": "x"}}], ids=repr)
-def test_a_secret_may_not_be_given_in_any_form(hidden):
-    assert refusal({"a": hidden}, schema({"a": {"x-ocdp": {"secret": True}}})).value_path == "/spec/values/a"
+REFERENCE = {"secretKeyRef": {"name": "team.keys", "key": "HF_TOKEN"}}
+SECRET = {"type": "string", "minLength": 12, "pattern": "^hf_", "x-ocdp": {"secret": True}}
 
 
-def test_a_required_secret_need_not_be_given():
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(schema({"a": SECRET}), id="a property"),
+        pytest.param(schema({"a": {"x-ocdp": {"generate": {}}}}), id="a generated one"),
+        pytest.param(
+            schema({"a": {"$ref": "#/$defs/s", "maxLength": 1}}, **{"$defs": {"s": SECRET}}),
+            id="by reference",
+        ),
+        pytest.param(schema({"a": {"allOf": [SECRET, {"type": "string"}]}}), id="in allOf"),
+    ],
+)
+def test_a_secret_is_given_as_a_reference_and_kept_as_it_is(rules):
+    assert fill({"a": REFERENCE}, rules) == {"a": REFERENCE}
+
+
+def test_a_secret_of_an_item_is_a_reference_too():
+    rules = schema({"models": {"items": schema({"name": {}, "apiKey": SECRET}, required=["name", "apiKey"])}})
+    models = [{"name": "a", "apiKey": REFERENCE}]
+
+    assert fill({"models": models}, rules) == {"models": models}
+    error = refusal({"models": [*models, {"name": "b"}, {"name": "c", "apiKey": CANARY}]}, rules)
+    assert "/spec/values/models/1/apiKey is required" in error.message
+    assert "/spec/values/models/2/apiKey is a secret: give it as secretKeyRef" in error.message
+    assert CANARY not in error.message
+
+
+@pytest.mark.parametrize(
+    ("given_value", "path", "says"),
+    [
+        pytest.param(None, "/spec/values/a", "is a secret: give it as secretKeyRef", id="null"),
+        pytest.param("", "/spec/values/a", "is a secret: give it as secretKeyRef", id="an empty text"),
+        pytest.param({}, "/spec/values/a", "is a secret: give it as secretKeyRef", id="nothing"),
+        pytest.param([CANARY], "/spec/values/a", "is a secret: give it as secretKeyRef", id="a list"),
+        pytest.param({"secretKeyRef": CANARY}, "/spec/values/a", "is a secret", id="a text as reference"),
+        pytest.param({"secretKeyRef": {"name": "x"}}, "/spec/values/a", "is a secret", id="no key"),
+        pytest.param({**REFERENCE, "value": CANARY}, "/spec/values/a", "is a secret", id="a value beside it"),
+        pytest.param(
+            {"secretKeyRef": {"name": "x", "key": "k", "namespace": "other"}},
+            "/spec/values/a",
+            "is a secret",
+            id="another namespace",
+        ),
+        pytest.param(
+            {"secretKeyRef": {"name": "Team_Keys", "key": "k"}},
+            "/spec/values/a/secretKeyRef/name",
+            "must be the name of a Secret",
+            id="no name",
+        ),
+        pytest.param(
+            {"secretKeyRef": {"name": "x" * 254, "key": "k"}},
+            "/spec/values/a/secretKeyRef/name",
+            "must be the name of a Secret",
+            id="a long name",
+        ),
+        pytest.param(
+            {"secretKeyRef": {"name": "x", "key": "a/b"}},
+            "/spec/values/a/secretKeyRef/key",
+            "must be a key of a Secret",
+            id="no key",
+        ),
+        pytest.param(
+            {"secretKeyRef": {"name": "x\n", "key": "k"}},
+            "/spec/values/a/secretKeyRef/name",
+            "must be the name of a Secret",
+            id="a line break",
+        ),
+    ],
+)
+def test_a_secret_in_any_other_form_is_refused_without_quoting_it(given_value, path, says):
+    error = refusal({"a": given_value}, schema({"a": SECRET}))
+
+    assert error.value_path == path
+    assert says in error.message
+    assert CANARY not in error.message
+
+
+def test_a_secret_that_can_be_generated_says_so_when_it_is_refused():
+    rules = schema({"a": {"x-ocdp": {"generate": {}}}, "b": SECRET})
+
+    assert "leave it out to have it generated" in refusal({"a": CANARY}, rules).message
+    assert "leave it out" not in refusal({"b": CANARY}, rules).message
+
+
+def test_a_required_secret_need_not_be_given_when_it_is_generated():
     rules = schema({"password": {"x-ocdp": {"generate": {"length": 24}}}}, required=["password"])
 
     assert fill({}, rules) == {}
+
+
+def test_a_required_secret_that_is_not_generated_must_be_given():
+    error = refusal({}, schema({"token": SECRET}, required=["token"]))
+
+    assert error.message.endswith("/spec/values/token is required")
 
 
 def test_a_secret_gets_no_default():
@@ -283,25 +374,155 @@ def test_no_message_quotes_a_value(text):
 
 
 @pytest.mark.parametrize(
-    ("rules", "path", "length"),
+    ("rules", "path", "rule"),
     [
-        pytest.param({"p": {"x-ocdp": {"generate": {"length": 32}}}}, "p", 32, id="length"),
-        pytest.param({"p": {"x-ocdp": {"generate": {}}}}, "p", 24, id="default length"),
+        pytest.param({"p": {"x-ocdp": {"generate": {"length": 32}}}}, "p", GenerateRule(32), id="length"),
+        pytest.param({"p": {"x-ocdp": {"generate": {}}}}, "p", GenerateRule(), id="default length"),
+        pytest.param(
+            {"p": {"x-ocdp": {"generate": {"alphabet": "hex", "prefix": "sk-"}}}},
+            "p",
+            GenerateRule(24, Alphabet.HEX, "sk-"),
+            id="alphabet and prefix",
+        ),
         pytest.param({"p": {"x-ocdp": {"secret": True}}}, "p", None, id="not generated"),
         pytest.param({"p": {}}, "q", None, id="no such property"),
         pytest.param(
-            {"a": {"properties": {"p": {"x-ocdp": {"generate": {"length": 8}}}}}}, "a.p", 8, id="within"
+            {"a": {"properties": {"p": {"x-ocdp": {"generate": {"length": 8}}}}}},
+            "a.p",
+            GenerateRule(8),
+            id="within",
+        ),
+        pytest.param(
+            {"a": {"items": {"properties": {"p": {"x-ocdp": {"generate": {"length": 8}}}}}}},
+            "a.*.p",
+            GenerateRule(8),
+            id="in every item",
         ),
     ],
 )
-def test_a_generated_secret_has_the_schemas_length(rules, path, length):
-    assert generated_length(path, {"properties": rules}) == length
+def test_a_generated_secret_follows_the_schemas_rule(rules, path, rule):
+    assert generate_rule(path.split("."), {"properties": rules}) == rule
 
 
-@pytest.mark.parametrize("length", [0, -1, 1025, True, "24", 2.5])
+@pytest.mark.parametrize("length", [0, -1, 7, 1025, True, "24", 2.5])
 def test_a_length_that_cannot_be_is_refused(length):
     with pytest.raises(ValueError, match="length"):
-        generated_length("p", {"properties": {"p": {"x-ocdp": {"generate": {"length": length}}}}})
+        generate_rule(["p"], {"properties": {"p": {"x-ocdp": {"generate": {"length": length}}}}})
+
+
+PROFILE = {"profile": {"gpu": {"resource": "nvidia.com/gpu"}}, "workspace": {"id": "team-a"}}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values", "complete"),
+    [
+        pytest.param({"from": "profile.gpu.resource"}, {}, {"a": "nvidia.com/gpu"}, id="from a profile"),
+        pytest.param({"from": "workspace.id", "hidden": True}, {}, {"a": "team-a"}, id="hidden"),
+        pytest.param({"from": "profile.gpu.resource"}, {"a": "mine"}, {"a": "mine"}, id="a given value wins"),
+        pytest.param({"from": "profile.registry.prefix"}, {}, {"a": "default"}, id="else the default"),
+    ],
+)
+def test_what_the_environment_gives_comes_before_the_default(keyword, values, complete):
+    rules = schema({"a": {"type": "string", "default": "default", "x-ocdp": keyword}})
+
+    assert fill(values, rules, PROFILE) == complete
+
+
+@pytest.mark.parametrize("keyword", ["hidden", "readonly"])
+def test_what_the_platform_sets_cannot_be_given(keyword):
+    rules = schema(
+        {"o": schema({"a": {"default": "x", "x-ocdp": {keyword: True}}}) | {"default": {"a": "y"}}}
+    )
+
+    assert fill({}, rules) == {"o": {"a": "y"}}
+    error = refusal({"o": {"a": CANARY}}, rules)
+    assert error.value_path == "/spec/values/o/a"
+    assert error.actor is Actor.USER
+    assert "set by the platform and cannot be given" in error.message
+    assert CANARY not in error.message
+
+
+def test_what_the_environment_gives_wrong_is_the_platforms_to_mend():
+    rules = schema(
+        {"a": {"enum": ["x"], "x-ocdp": {"from": "profile.gpu.resource"}}, "b": {"type": "integer"}}
+    )
+
+    with pytest.raises(Stalled) as caught:
+        fill({}, rules, PROFILE)
+    error = caught.value
+    assert (error.reason, error.actor, error.value_path) == (
+        Reason.INVALID_VALUES,
+        Actor.PLATFORM,
+        "/spec/values/a",
+    )
+    with pytest.raises(Stalled) as caught:
+        fill({"b": CANARY}, rules, PROFILE)
+    assert caught.value.actor is Actor.USER
+    assert "/spec/values/a" not in caught.value.message
+
+
+def test_a_required_value_that_no_profile_gives_names_the_field():
+    rules = schema({"a": {"x-ocdp": {"from": "profile.ingress.domain", "hidden": True}}}, required=["a"])
+
+    error = refusal({}, rules)
+
+    assert error.reason is Reason.PROFILE_INCOMPLETE
+    assert "'profile.ingress.domain'" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("499m", "must be at least 500m"),
+        ("0.5", ""),
+        ("16", ""),
+        ("16001m", "must be at most 16"),
+        ("2e1", "must be at most 16"),
+        ("two", "must be of the format quantity"),
+        ("1 ", "must be of the format quantity"),
+        ("1e999999", "must be of the format quantity"),
+        ("9" * 5000, "must be of the format quantity"),
+    ],
+)
+def test_a_quantity_is_compared_as_an_amount(text: str, says: str):
+    rules = schema(
+        {"a": {"type": "string", "format": "quantity", "x-ocdp": {"minimum": "500m", "maximum": "16"}}}
+    )
+
+    if not says:
+        assert fill({"a": text}, rules) == {"a": text}
+        return
+    assert says in refusal({"a": text}, rules).message
+
+
+@pytest.mark.parametrize("text", ["\0", "a\x1b[31m", "\x7f", "\x85", "\ufffe"], ids=ascii)
+@pytest.mark.parametrize("where", ["value", "name", "item"])
+def test_a_control_character_is_refused_wherever_it_stands(text: str, where: str):
+    values: dict[str, Any] = {"value": {"a": text}, "name": {"a": {text: 1}}, "item": {"a": [text]}}[where]
+
+    assert "control character" in refusal(values, schema({"a": {}})).message
+
+
+def test_tabs_and_line_breaks_are_for_patterns_to_judge():
+    assert fill({"a": "x\n\ty"}, schema({"a": {"type": "string"}})) == {"a": "x\n\ty"}
+
+
+def test_what_may_not_change_has_a_digest_by_its_path():
+    rules = schema(
+        {"a": {"x-ocdp": {"immutable": True}}, "b": schema({"c": {"x-ocdp": {"immutable": True}}}), "d": {}}
+    )
+
+    first = immutables({"a": 1, "b": {"c": "x"}, "d": 1}, rules)
+
+    assert set(first) == {"a", "b.c"}
+    assert immutables({"a": 1, "b": {"c": "x"}, "d": 2}, rules) == first
+    assert immutables({"a": 2, "b": {"c": "x"}}, rules)["a"] != first["a"]
+    assert immutables({"a": 1}, rules)["b.c"] != first["b.c"]
+
+
+def test_a_secret_is_told_by_its_keyword_alone():
+    assert is_secret({"x-ocdp": {"generate": {}}}, {})
+    assert not is_secret({"type": "string", "format": "password", "x-ocdp": {"immutable": True}}, {})
 
 
 def test_a_mapping_reads_values_workspace_and_claim():

@@ -5,7 +5,7 @@ Every field may be left out, which leaves what an earlier layer said, or be null
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -199,6 +199,15 @@ class EnvironmentProfileEntry(ProfileBody):
         """The part that a revision freezes, as JSON: what is not said is not in it, what is taken away is null."""
         said = self.model_fields_set & ProfileBody.model_fields.keys()
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, include=said)
+
+
+def is_profile_field(steps: Sequence[str]) -> bool:
+    """Whether a profile can say anything at these steps; what is free in it (``parameters``) has any name."""
+    path = ".".join(steps)
+    return any(
+        path == known or (open_ and path.startswith((f"{known}.", f"{known}[")))
+        for known, open_ in (*_lockable(ProfileBody), ("tolerations", True))
+    )
 
 
 def _lockable(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool]]:

@@ -5,7 +5,7 @@ One command takes one kind. Unknown keys are errors; every fault is reported at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,12 +19,12 @@ from ocdp_operator.model.documents import load_documents
 from ocdp_operator.model.faults import Fault, dotted
 from ocdp_operator.model.identifier import Identifier, Subject
 from ocdp_operator.model.kinds import RUNTIME_KINDS
-from ocdp_operator.model.mapping import MAPPING_FACTS, Mapping_
+from ocdp_operator.model.mapping_faults import mappings_faults, source_fault
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.template import RevisionBody
 from ocdp_operator.model.values_schema import ValuesSchema
-from ocdp_operator.model.wire import WireModel, canonical_json
+from ocdp_operator.model.wire import WireModel
 
 _INTEGERS: Final = range(-(2**63), 2**64)
 """What JSON readers keep exactly; PostgreSQL's jsonb keeps more."""
@@ -311,35 +311,13 @@ def template_faults(entry: TemplateEntry) -> Iterator[Fault]:
             _repository_path(path)
         except ValueError as error:
             yield Fault(f"components[{index}]", str(error))
-    for index, mapping in enumerate(entry.mappings):
-        yield from (fault.under(f"mappings[{index}]") for fault in _mapping_faults(mapping, entry, schema))
+    yield from mappings_faults(entry.body, schema)
+    for steps, source in schema.sources():
+        if (why := source_fault(source, schema)) is not None:
+            yield Fault(f"schema.{dotted(steps)}", why)
     names = {kind.kind for kind in RUNTIME_KINDS} | {f"{kind.kind}.{kind.group}" for kind in RUNTIME_KINDS}
     for index, kind in enumerate(entry.allowed_kinds):
         if kind not in names:
             yield Fault(f"allowedKinds[{index}]", f"the operator never writes a {kind}")
     if not entry.examples:
         yield Fault("examples", "give at least one example of values; `{}` is one")
-
-
-def _mapping_faults(mapping: Mapping_, entry: TemplateEntry, schema: ValuesSchema) -> Iterator[Fault]:
-    root, *steps = mapping.source.split(".")
-    declared = schema.declared_at(steps) if root == "values" else ()
-    if root == "values" and not declared:
-        yield Fault("from", f"the schema declares no {'.'.join(steps)}")
-    if root != "values" and mapping.source not in MAPPING_FACTS:
-        yield Fault("from", f"unknown; beside values there are {', '.join(MAPPING_FACTS)}")
-    for value, component in (mapping.components or {}).items():
-        if component is not None and component not in entry.components:
-            yield Fault(f"components.{value}", f"{component} is not listed under the template's components")
-    choices = {_choice(value) for node in declared for value in _offered(node)}
-    if mapping.components is not None and choices and choices != set(mapping.components):
-        yield Fault("components", f"list each value that the schema offers: {', '.join(sorted(choices))}")
-
-
-def _offered(node: Mapping[str, Any]) -> Sequence[Any]:
-    return (True, False) if node.get("type") == "boolean" else node.get("enum", ())
-
-
-def _choice(value: Any) -> str:
-    """The key that a value is found under in a mapping's table."""
-    return value if isinstance(value, str) else canonical_json(value).decode()

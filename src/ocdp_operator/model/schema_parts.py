@@ -55,16 +55,20 @@ def _held(schema: Mapping[str, Any], keyword: str) -> Iterator[tuple[Steps, Any]
         yield from (((keyword, index), child) for index, child in enumerate(held))
 
 
-def declared(schema: Mapping[str, Any]) -> Iterator[tuple[Steps, bool, tuple[Mapping[str, Any], ...]]]:
+def declared(
+    root: Mapping[str, Any], start: Any = None
+) -> Iterator[tuple[Steps, bool, tuple[Mapping[str, Any], ...]]]:
     """Everything that values can be made of: where it is declared, whether by name, and all parts that speak of it.
+
+    ``start``: a part of the schema to begin at; None: all of it.
 
     Each part of the schema is looked into once, so that a schema that refers to itself ends.
     """
-    waiting: list[tuple[Steps, bool, Any]] = [((), False, schema)]
+    waiting: list[tuple[Steps, bool, Any]] = [((), False, root if start is None else start)]
     seen: set[int] = set()
     while waiting:
         steps, named, node = waiting.pop(0)
-        speaking = tuple(_parts(node, steps, schema))
+        speaking = tuple(_parts(node, steps, root))
         yield steps, named, tuple(part for _, part in speaking)
         for place, part in speaking:
             if id(part) in seen:

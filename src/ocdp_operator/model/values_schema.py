@@ -15,10 +15,11 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from ocdp_operator.model.effort import Effort
+from ocdp_operator.model.expression import ITEM
 from ocdp_operator.model.faults import Fault, dotted
-from ocdp_operator.model.keyword import KEYWORD, keyword_faults
+from ocdp_operator.model.keyword import KEYWORD, keyword_faults, keyword_of
 from ocdp_operator.model.patterns import BadPattern, pattern
-from ocdp_operator.model.schema_parts import property_faults, subschemas
+from ocdp_operator.model.schema_parts import Steps, property_faults, subschemas
 from ocdp_operator.model.wire import canonical_json
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +38,7 @@ class ValuesSchema:
     """One schema for the ``values`` of claims."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.root = schema
         self._schema = schema
         self._resolver: Any = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
 
@@ -64,9 +66,17 @@ class ValuesSchema:
     def declared_at(self, steps: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
         """The subschemas that describe the property at this path; empty when the schema declares no such property.
 
+        The step ``[]`` stands for any item of a list.
+
         Raises TooMuchWork for a schema that would take for ever, and BadPattern for a pattern that nothing can match.
         """
         return tuple(self._find(self._schema, tuple(steps), frozenset(), Effort()))
+
+    def sources(self) -> Iterator[tuple[Steps, str]]:
+        """Every ``x-ocdp.from`` of a schema without faults, and where it is."""
+        for steps, node in subschemas(self._schema):
+            if (source := keyword_of(node).from_) is not None:
+                yield (*steps, KEYWORD, "from"), source
 
     def _node_faults(self, node: Mapping[str, Any]) -> Iterator[Fault]:
         if KEYWORD in node:
@@ -118,6 +128,9 @@ class ValuesSchema:
 
 
 def _children(node: Mapping[str, Any], name: str, effort: Effort) -> Iterator[Any]:
+    if name == ITEM:
+        yield from (*node.get("prefixItems", ()), node.get("items"))
+        return
     if name in node.get("properties", {}):
         yield node["properties"][name]
         return

@@ -10,11 +10,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ocdp_operator.model.effort import Effort
+from ocdp_operator.model.expression import ITEM
 from ocdp_operator.model.keyword import KEYWORD, Keyword, keyword_of
 from ocdp_operator.model.secrets import GenerateRule
 
-ANY_ITEM: Final = "*"
-"""The step of a path that stands for each item of a list."""
 _MAX_PARTS: Final = 200
 
 
@@ -72,7 +71,7 @@ def keywords(schema: Any, root: Mapping[str, Any], effort: Effort) -> Iterator[K
 
 
 def keywords_at(steps: Sequence[str], root: Mapping[str, Any]) -> tuple[Keyword, ...]:
-    """What ``x-ocdp`` says of the property at a path; ANY_ITEM stands for an item of a list.
+    """What ``x-ocdp`` says of the property at a path; ``[]`` stands for an item of a list.
 
     Raises ValueError for one that cannot be read, TooDeep and TooMuchWork.
     """
@@ -80,7 +79,7 @@ def keywords_at(steps: Sequence[str], root: Mapping[str, Any]) -> tuple[Keyword,
     found: list[Any] = [root]
     for step in steps:
         known = [part for schema in found for part in parts(schema, root, effort)]
-        found = of_item(known, 0) if step == ANY_ITEM else of_property(known, step)
+        found = of_item(known, 0) if step == ITEM else of_property(known, step)
     return tuple(each for schema in found for each in keywords(schema, root, effort))
 
 

@@ -105,7 +105,7 @@ WRONG = {
     ),
     "a mapping from an unknown fact": (
         {"mappings": [{"from": "claim.uid", "secret": {"key": "K"}}]},
-        "mappings[0].from: unknown; beside values there are claim.name",
+        "mappings[0].from: unknown; beside values and profile there are claim.name",
     ),
     "a component that is not listed": (
         {"mappings": [{"from": "values.exposure", "components": {"ingress": "apps/x"}}]},

@@ -394,7 +394,7 @@ def test_no_message_quotes_a_value(text):
         ),
         pytest.param(
             {"a": {"items": {"properties": {"p": {"x-ocdp": {"generate": {"length": 8}}}}}}},
-            "a.*.p",
+            "a.[].p",
             GenerateRule(8),
             id="in every item",
         ),

@@ -30,8 +30,9 @@ from ocdp_operator.plan.subschemas import is_secret, parts
 _BYTES_OF_A_STEP: Final = 256
 """Bytes of an instance that a keyword can look at, or put into a message, in one step."""
 _ITEMS_OF_A_STEP: Final = 8
-_FORMATS: Final = FormatChecker(("date", "email", "idn-email", "ipv4", "ipv6", "uuid"))
+CHECKED_FORMATS: Final = ("date", "email", "idn-email", "ipv4", "ipv6", QUANTITY, "uuid")
 """Those that are checked: each in linear time. ``regex`` is not: no text of a user is compiled."""
+_FORMATS: Final = FormatChecker(each for each in CHECKED_FORMATS if each != QUANTITY)
 _REFERENCE: Final = "secretKeyRef"
 _SECRET_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII

@@ -14,7 +14,7 @@ from ocdp_operator.adapters.cluster.trimming import observe, trimmed
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent
-from ocdp_operator.model.kinds import CLAIM, SECRET, Kind
+from ocdp_operator.model.kinds import CLAIM, INGRESS, SECRET, Kind
 from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
 from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
@@ -37,6 +37,9 @@ class FakeObservations:
 
     def of_claim(self, namespace: str, claim_uid: str) -> Mapping[ObjectRef, Observed]:
         return self._store.of_claim(namespace, claim_uid)
+
+    def all_of(self, kind: Kind) -> tuple[Observed, ...]:
+        return self._store.all_of(kind)
 
     def owners(self) -> Collection[tuple[str, str]]:
         return self._store.owners()
@@ -174,6 +177,14 @@ class FakeCluster:
                 remove_at(after, operation["path"])
             self._store_object((namespace, observed.ref), live, after)
         return Observed.of(kind, _visible(kind, self.objects[namespace, observed.ref]))
+
+    async def foreign_ingresses(self) -> tuple[Observed, ...]:
+        self._answer()
+        return tuple(
+            Observed.of(INGRESS, {**raw, "metadata": {"namespace": namespace, **raw["metadata"]}})
+            for (namespace, ref), raw in self.objects.items()
+            if ref.kind == INGRESS.kind and CLAIM_UID not in raw["metadata"].get("labels", {})
+        )
 
     async def list_labelled(self, namespace: str, kind: Kind, claim_uid: str) -> tuple[Observed, ...]:
         if kind == SECRET:

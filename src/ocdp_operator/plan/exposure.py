@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from ocdp_operator.errors import Reason, Stalled, Waiting
 from ocdp_operator.model.kinds import SERVICE
+from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.place import Place
+from ocdp_operator.plan.values import pointer, template_fault
 
 _NODE_PORT_POINTER: Final = re.compile(r"/spec/ports/([0-9]{1,3})/nodePort")
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -35,18 +39,67 @@ _FORBIDDEN_ANNOTATIONS: Final = (
 _NAMES_A_SECRET: Final = re.compile(r"/.*secret")
 
 
-def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], Any]:
-    """The node ports that mappings set: Service name and index of the port -> the value (design 3)."""
+@dataclass(frozen=True, slots=True)
+class MappedPort:
+    """A node port that a mapping sets."""
+
+    port: Any
+    value_path: str
+    """Of the value that says it, in the claim; empty when no value says it alone."""
+
+
+def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], MappedPort]:
+    """The node ports that mappings set: Service name and index of the port -> what is set (design 3)."""
     found = {}
     for each in workload.bound:
         patch = each.mapping.patch
-        pointer = _NODE_PORT_POINTER.fullmatch(patch.pointer) if patch is not None else None
-        if patch is not None and patch.kind == SERVICE.kind and pointer:
-            found[f"{workload.claim_name}-{patch.name}", int(pointer[1])] = each.value
+        pointed = _NODE_PORT_POINTER.fullmatch(patch.pointer) if patch is not None else None
+        if patch is not None and patch.kind == SERVICE.kind and pointed:
+            mapped = MappedPort(each.value, _value_path(each.mapping))
+            found[f"{workload.claim_name}-{patch.name}", int(pointed[1])] = mapped
     return found
 
 
-def check_service(service: Place, name: str, node_ports: Mapping[tuple[str, int], Any]) -> None:
+def _value_path(mapping: Mapping_) -> str:
+    root, *steps = (mapping.from_ or "").split(".")
+    return pointer(steps) if root == "values" else ""
+
+
+def check_node_ports(workload: ResolvedWorkload) -> None:
+    """Refuses an explicit node port outside of those that the environment offers.
+
+    Raises Stalled(InvalidValues) with the path of the value: it is for who chose it to choose another.
+    """
+    offered = workload.environment.fields.get("nodePorts") or {}
+    first, last = offered.get("from"), offered.get("to")
+    for mapped in mapped_node_ports(workload).values():
+        subject = mapped.value_path or "The node port that the template sets"
+        if first is None or last is None:
+            message = f"{subject} must be left out: this environment offers no node ports to choose from."
+        elif isinstance(mapped.port, bool) or not isinstance(mapped.port, int):
+            message = f"{subject} must be a whole number."
+        elif not first <= mapped.port <= last:
+            message = f"{subject} must be from {first} to {last}: these are the node ports that this environment offers."
+        else:
+            continue
+        if not mapped.value_path:
+            raise template_fault(message)
+        raise Stalled(Reason.INVALID_VALUES, message, value_path=mapped.value_path)
+
+
+def with_port_path(error: Waiting, workload: ResolvedWorkload) -> Waiting:
+    """The same error; of a node port that is taken, with the path of the value that chose it."""
+    if error.reason is not Reason.NODE_PORT_TAKEN or error.value_path:
+        return error
+    chosen = (
+        mapped.value_path
+        for mapped in mapped_node_ports(workload).values()
+        if re.search(rf"\b{mapped.port}\b", error.message)
+    )
+    return Waiting(error.reason, error.message, value_path=next(chosen, ""))
+
+
+def check_service(service: Place, name: str, node_ports: Mapping[tuple[str, int], MappedPort]) -> None:
     """Denies addresses and ports that are not the cluster's to hand out."""
     _check_annotations(service)
     spec = service.at("spec")
@@ -57,14 +110,26 @@ def check_service(service: Place, name: str, node_ports: Mapping[tuple[str, int]
     spec.at("clusterIPs").only(["None"], why="must be left to the cluster, or None")
     for index, port in enumerate(spec.at("ports").items()):
         mapped = node_ports.get((name, index))
-        allowed = () if mapped is None else (mapped,)
+        allowed = () if mapped is None else (mapped.port,)
         port.at("nodePort").only(
             *allowed, why="must be left to the cluster, or set by a mapping of the template"
         )
 
 
-def check_ingress(ingress: Place, domains: tuple[str, ...], services: frozenset[str]) -> None:
-    """Denies hosts that are not strictly under an allowed domain, and backends that are not the claim's."""
+def allowed_domains(workload: ResolvedWorkload, allowed: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Lists of domains; a host must lie under one of each.
+
+    The profile's domain is the platform's word, ``allowed`` the cluster operator's. Where the first says nothing, the second
+    decides alone; where the second says nothing, the first does.
+    """
+    domain = (workload.environment.fields.get("ingress") or {}).get("domain")
+    if not domain:
+        return (allowed,)
+    return ((str(domain),), allowed) if allowed else ((str(domain),),)
+
+
+def check_ingress(ingress: Place, domains: tuple[tuple[str, ...], ...], services: frozenset[str]) -> None:
+    """Denies hosts that are not strictly under a domain of each list, and backends that are not the claim's."""
     _check_annotations(ingress)
     spec = ingress.at("spec")
     spec.at("defaultBackend").only(why="must be left out: it would take every host")
@@ -91,14 +156,17 @@ def _check_annotations(exposed: Place) -> None:
             value.deny("must not name a Secret of another namespace")
 
 
-def _check_host(host: Place, domains: tuple[str, ...]) -> None:
+def _check_host(host: Place, domains: tuple[tuple[str, ...], ...]) -> None:
     name = host.text()
     if not name:
         host.deny("must be given: without a host it takes every host")
-    elif len(name) > 253 or _HOST.fullmatch(name) is None:
+        return
+    if len(name) > 253 or _HOST.fullmatch(name) is None:
         host.deny("must be a plain host name")
-    elif not any(name.endswith(f".{domain.lstrip('.')}") for domain in domains):
-        allowed = (
-            f"must lie under {' or '.join(sorted(domains))}" if domains else "no Ingress host is allowed here"
-        )
-        host.deny(allowed)
+        return
+    for some in domains:
+        if not any(name.endswith(f".{domain.lstrip('.')}") for domain in some):
+            host.deny(
+                f"must lie under {' or '.join(sorted(some))}" if some else "no Ingress host is allowed here"
+            )
+            return

@@ -38,7 +38,14 @@ from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.exposure import check_ingress, check_service, mapped_node_ports
+from ocdp_operator.plan.exposure import (
+    MappedPort,
+    allowed_domains,
+    check_ingress,
+    check_node_ports,
+    check_service,
+    mapped_node_ports,
+)
 from ocdp_operator.plan.place import Place, Violations
 from ocdp_operator.plan.pod_reach import Belongings, check_reach, check_volume_claim
 from ocdp_operator.plan.pod_security import check_pod
@@ -71,7 +78,7 @@ class _Set:
     limits: Limits
     names: Mapping[str, frozenset[str]]
     """Kind -> names."""
-    node_ports: Mapping[tuple[str, int], Any]
+    node_ports: Mapping[tuple[str, int], MappedPort]
 
     @property
     def claim(self) -> str:
@@ -90,9 +97,11 @@ class _Set:
 def check(rendering: Rendering, workload: ResolvedWorkload, limits: Limits) -> None:
     """Refuses the whole set for one violation.
 
-    Raises Stalled: EmptyBuild, NameNotAllowed (only names are too long), PolicyDenied (lists all violations).
-    An explicit node port is allowed where a mapping of the template set it, and nowhere else.
+    Raises Stalled: InvalidValues (a node port that the environment does not offer), EmptyBuild, NameNotAllowed (only names are
+    too long), PolicyDenied (lists all violations). An explicit node port is allowed where a mapping of the template set it,
+    within the environment's range, and nowhere else.
     """
+    check_node_ports(workload)
     manifests = rendering.manifests
     secret = credentials_name(workload.claim_name)
     if all((m.ref.kind, m.ref.name) == (SECRET.kind, secret) for m in manifests):
@@ -288,7 +297,8 @@ def _check_account(place: Place, _: str, __: _Set) -> None:
 
 
 def _check_ingress(place: Place, _: str, rendered: _Set) -> None:
-    check_ingress(place, rendered.limits.ingress_domains, rendered.of(SERVICE.kind))
+    domains = allowed_domains(rendered.workload, rendered.limits.ingress_domains)
+    check_ingress(place, domains, rendered.of(SERVICE.kind))
 
 
 def _check_secret(place: Place, name: str, rendered: _Set) -> None:

@@ -18,6 +18,7 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
 from ocdp_operator.plan.endpoints import endpoints
+from ocdp_operator.plan.exposure import with_port_path
 from ocdp_operator.plan.health import Verdict, assess
 from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
 from ocdp_operator.plan.references import live_references
@@ -33,6 +34,7 @@ from ocdp_operator.reconcile.credentials import (
     credentials_ref,
     provide_credentials,
 )
+from ocdp_operator.reconcile.hosts import hosts_taken
 from ocdp_operator.reconcile.removing import Removal, remove
 from ocdp_operator.reconcile.rendering import Pace, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
@@ -169,8 +171,9 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
         digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
         projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
         desired = _with_workload(desired, projection)
-        await _record(run, desired, credentials.version)
-        changes = await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
+        async with hosts_taken(run, desired.manifests):
+            await _record(run, desired, credentials.version)
+            changes = await _apply(run, workload, desired, drifts)
     progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))
     run.found(
         applied=True,
@@ -187,6 +190,15 @@ def _ref(workload: ResolvedWorkload, credentials: Credentials) -> SecretRef | No
     if not credentials.data:
         return None
     return SecretRef(name=credentials_name(workload.claim_name), keys=tuple(sorted(credentials.data)))
+
+
+async def _apply(
+    run: Run, workload: ResolvedWorkload, desired: Desired, drifts: tuple[Drift, ...]
+) -> tuple[str, ...]:
+    try:
+        return await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
+    except Waiting as error:
+        raise with_port_path(error, workload) from error
 
 
 def _with_workload(desired: Desired, workload: Manifest) -> Desired:

@@ -137,6 +137,10 @@ class Cluster(Protocol):
         """A fresh list of one kind by our claim-uid label: release without an inventory."""
         ...
 
+    async def foreign_ingresses(self) -> tuple[Observed, ...]:
+        """Every Ingress of the cluster that does not have our claim-uid label, whole, from a fresh list."""
+        ...
+
     async def namespace(self, name: str) -> NamespaceState | None:
         """The namespace; None when it is gone."""
         ...
@@ -158,6 +162,10 @@ class Observations(Protocol):
 
         A label proves nothing: in another namespace it is somebody else's, and here the mark decides.
         """
+        ...
+
+    def all_of(self, kind: Kind) -> tuple[Observed, ...]:
+        """Live objects of this kind with such a label, of every claim."""
         ...
 
     def owners(self) -> Collection[tuple[str, str]]:

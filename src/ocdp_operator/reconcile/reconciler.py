@@ -29,11 +29,15 @@ from ocdp_operator.reconcile.ports import Ports, Telemetry
 from ocdp_operator.reconcile.progress import Progress, Silent
 from ocdp_operator.reconcile.queue import ClaimQueue
 from ocdp_operator.reconcile.release import release_claim
+from ocdp_operator.reconcile.reservations import Reservations
 from ocdp_operator.reconcile.run import Rules, Run
 
 _log = structlog.get_logger(__name__)
 
 _FIRST_RETRY, _LAST_RETRY = 1.0, 300.0
+_TAKEN = frozenset({Reason.NODE_PORT_TAKEN, Reason.HOST_TAKEN})
+_TAKEN_RETRY = 8.0
+"""The first retry for what somebody else has, who is not likely to give it up in a moment."""
 _UNLISTED = 0.2
 """Seconds until a claim is looked at again whose kinds were not all listed yet."""
 _QUIET = frozenset({Result.UNCHANGED, Result.LEAVING})
@@ -73,6 +77,7 @@ class Reconciler:
     telemetry: Telemetry = field(default_factory=Silent)
     stamping: Callable[[], Stamping | None] = Stamping
     """Whether stamps on claims count; None: not known yet, so that nothing is judged."""
+    reservations: Reservations = field(default_factory=Reservations)
     _memories: dict[ClaimKey, _Memory] = field(default_factory=dict)
 
     async def work(self) -> None:
@@ -237,7 +242,7 @@ class Reconciler:
             memory.attempts = 0
             unwatched = error.reason is Reason.SECRET_NOT_CLAIMABLE
             return self._jittered(min(_UNWATCHED, self.resync_seconds) if unwatched else self.resync_seconds)
-        return self._backoff(memory)
+        return self._backoff(memory, first=_TAKEN_RETRY if error.reason in _TAKEN else _FIRST_RETRY)
 
     def _run(self, claim: WorkloadClaim, memory: _Memory) -> Run:
         return Run(
@@ -250,6 +255,7 @@ class Reconciler:
             progress=Progress(self.telemetry, self.clock),
             catalog_outage=self.parking.outage_of(CATALOG),
             stamping=self.stamping() or Stamping(),
+            reservations=self.reservations,
             thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
         )
 

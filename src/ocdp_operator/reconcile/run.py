@@ -20,6 +20,7 @@ from ocdp_operator.plan.summary import Facts, in_progress
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.ports import Ports
 from ocdp_operator.reconcile.progress import Progress
+from ocdp_operator.reconcile.reservations import Reservations
 
 RENDER_VERSION = "1"
 """Raise it when the same inputs must be rendered anew: it is part of every input digest."""
@@ -48,6 +49,7 @@ class Run:
     """A known outage of the catalog: nothing is asked of it."""
     stamping: Stamping = field(default_factory=Stamping)
     """Whether the claim's ``requestedBy`` and ``changedBy`` prove anything."""
+    reservations: Reservations = field(default_factory=Reservations)
     thorough: bool = False
     """Also look at what no watch shows: the credentials Secret."""
     facts: Facts = field(default_factory=Facts)

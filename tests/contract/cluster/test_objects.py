@@ -7,7 +7,8 @@ import base64
 import pytest
 
 from ocdp_operator.errors import Conflict, Reason, Waiting
-from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT, SECRET, WORKLOAD
+from ocdp_operator.model.hosts import hosts_of
+from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT, INGRESS, SECRET, WORKLOAD
 from ocdp_operator.model.objects import ObjectRef
 from tests.support.cluster_worlds import (
     CLAIM_UID_OF_TESTS,
@@ -256,6 +257,21 @@ class TestReading:
         assert {each.ref.name for each in listed} == {"ide-a", "ide-b"}
         assert all(each.mark is not None for each in listed)
         assert await world.cluster.list_labelled(world.namespace, DEPLOYMENT, CLAIM_UID_OF_TESTS) == ()
+
+    async def test_ingresses_of_others_come_whole_and_those_of_claims_do_not(self, world: World) -> None:
+        host = f"{world.namespace}.example.test"
+        backend = {"service": {"name": "web", "port": {"number": 80}}}
+        paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+        rules = {"rules": [{"host": host, "http": {"paths": paths}}]}
+        theirs = {"apiVersion": INGRESS.api_version, "kind": "Ingress", "metadata": {"name": "theirs"}}
+        await world.create({**theirs, "spec": rules})
+        ours = {**theirs, "metadata": {"name": "ide-web"}, "spec": rules}
+        await _apply(world, ours)
+        found = [
+            each for each in await world.cluster.foreign_ingresses() if each.namespace == world.namespace
+        ]
+        assert [each.ref.name for each in found] == ["theirs"]
+        assert hosts_of(found[0].body) == {host}
 
     async def test_secrets_are_never_listed(self, world: World) -> None:
         with pytest.raises(ValueError, match="never listed"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ocdp_operator.adapters.cluster import KubeClient, KubeIdentityPolicy
 from ocdp_operator.dev.admission import AS_OPERATOR, install_admission, remove_admission
 from ocdp_operator.dev.cluster import Cluster
 from ocdp_operator.dev.errors import LocalEnvironmentError
@@ -79,6 +80,20 @@ async def stamps(world: RealWorld) -> tuple[Raw | None, Raw | None]:
     """Who made the claim ``ide``, and who changed it last."""
     spec = json.loads(await world.kubectl("get", "wc", "ide", "-o", "json"))["spec"]
     return spec.get("requestedBy"), spec.get("changedBy")
+
+
+async def test_what_is_installed_is_what_the_operator_looks_for(stamping: Cluster):
+    kubeconfig = await stamping.service_account_kubeconfig("ocdp-system", "ocdp-operator")
+    patch = ("patch", "mutatingadmissionpolicy", "ocdp-claim-identity", "--type=merge", "-p")
+    async with KubeClient.connect(kubeconfig) as account:
+        policy = KubeIdentityPolicy(account)
+        found = await policy.read()
+        assert found.faults == ()
+        assert found.since is not None
+        await stamping.kubectl(*patch, '{"spec": {"failurePolicy": "Ignore"}}')
+        assert "failurePolicy" in (await policy.read()).faults[0]
+        await stamping.kubectl(*patch, '{"spec": {"failurePolicy": "Fail"}}')
+        assert await policy.read() == found
 
 
 async def test_the_one_who_makes_a_claim_is_stamped(world: RealWorld):

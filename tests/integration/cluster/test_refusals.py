@@ -212,8 +212,8 @@ async def test_node_port_of_another_service_is_waited_for(world: RealWorld) -> N
     port = first.body["spec"]["ports"][0]["nodePort"]
     error = await refused(world, changed(service("second", type="NodePort"), "spec.ports.0.nodePort", port))
     assert isinstance(error, Waiting)
-    assert (error.reason, error.actor) == (Reason.APPLY_FAILED, Actor.USER)
-    assert "spec.ports[0].nodePort" in error.message
+    assert (error.reason, error.actor) == (Reason.NODE_PORT_TAKEN, Actor.USER)
+    assert f"spec.ports[0].nodePort: another Service has node port {port}" in error.message
     assert "node port" in error.remedy
 
 

@@ -53,6 +53,13 @@ def test_the_file_is_what_this_version_of_the_operator_expects():
     assert list(judge(policy, binding)) == []
 
 
+def test_another_way_to_fold_lines_is_the_same_policy():
+    policy, binding = shipped()
+    unfolded = json.loads(json.dumps(policy).replace("\\n", "\\n\\n  "))
+    assert unfolded != policy
+    assert list(judge(unfolded, binding)) == []
+
+
 POLICY_FAULTS = {
     "it may fail": ("/spec/failurePolicy", "Ignore", "failurePolicy"),
     "a condition": ("/spec/matchConditions", [{"name": "a", "expression": "false"}], "matchConditions"),

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import Actor, Reason, Stalled, Waiting
+from ocdp_operator.model.profile import Environment
 from ocdp_operator.model.source import Rendering
+from ocdp_operator.plan.exposure import check_node_ports, with_port_path
 from ocdp_operator.plan.policy import Limits, check
 from tests.support.binding import bound
 from tests.support.builders import changed, resolved, template
@@ -139,10 +141,14 @@ def test_every_other_host_is_refused(host):
     assert "host" in refusal(SERVICE, changed(INGRESS, "/spec/rules/0/host", host)).message
 
 
-def node_port(**values):
+RANGE = {"nodePorts": {"from": 31000, "to": 31999}}
+
+
+def node_port(*, source="values.nodePort", fields=RANGE, **values):
     patch = {"kind": "Service", "name": "web", "pointer": "/spec/ports/0/nodePort"}
-    revision = template(mappings=[{"from": "values.nodePort", "patch": patch}])
-    return bound(resolved(revision=revision, values=values))
+    revision = template(mappings=[{"from": source, "patch": patch}])
+    environment = Environment(fields=fields)
+    return bound(resolved(revision=revision, values=values, environment=environment))
 
 
 def test_a_node_port_that_a_mapping_set_passes():
@@ -163,6 +169,83 @@ def test_a_node_port_beside_the_mapping_is_refused(ports, values):
     error = refusal(changed(SERVICE, "/spec/ports", ports), workload=node_port(**values))
 
     assert "nodePort" in error.message
+
+
+@pytest.mark.parametrize(
+    ("port", "fields", "says"),
+    [
+        pytest.param(30999, RANGE, "from 31000 to 31999", id="below"),
+        pytest.param(32000, RANGE, "from 31000 to 31999", id="above"),
+        pytest.param(True, RANGE, "whole number", id="no number"),
+        pytest.param("31234", RANGE, "whole number", id="text"),
+        pytest.param(31234, {}, "must be left out", id="no range"),
+        pytest.param(31234, {"nodePorts": None}, "must be left out", id="a range taken away"),
+    ],
+)
+def test_a_node_port_that_the_environment_does_not_offer_is_the_users_to_change(port, fields, says):
+    service = changed(SERVICE, "/spec/ports", [{"port": 80, "nodePort": port}])
+
+    error = refusal(service, workload=node_port(fields=fields, nodePort=port))
+
+    assert (error.reason, error.value_path) == (Reason.INVALID_VALUES, "/spec/values/nodePort")
+    assert error.actor is Actor.USER
+    assert error.message.startswith("/spec/values/nodePort ")
+    assert says in error.message
+
+
+@pytest.mark.parametrize("port", [31000, 31999])
+def test_both_ends_of_the_range_are_offered(port):
+    check_node_ports(node_port(nodePort=port))
+
+
+def test_a_node_port_that_is_left_out_is_the_clusters_to_choose():
+    check_node_ports(node_port(fields={}))
+    check_node_ports(node_port(fields={}, nodePort=None))
+
+
+def test_a_node_port_that_no_value_chose_is_the_templates_fault():
+    with pytest.raises(Stalled) as caught:
+        check_node_ports(node_port(source="claim.name"))
+    assert caught.value.actor is Actor.PLATFORM
+
+
+def test_a_taken_port_names_the_value_that_chose_it():
+    taken = Waiting(
+        Reason.NODE_PORT_TAKEN, "Service/ide-web: another Service has node port 31234, and keeps it."
+    )
+
+    assert with_port_path(taken, node_port(nodePort=31234)).value_path == "/spec/values/nodePort"
+    assert with_port_path(taken, node_port(nodePort=3123)).value_path == ""
+    assert with_port_path(taken, node_port()).value_path == ""
+    other = Waiting(Reason.QUOTA_EXCEEDED, "31234")
+    assert with_port_path(other, node_port(nodePort=31234)) is other
+
+
+@pytest.mark.parametrize(
+    ("domain", "allowed", "host", "passes"),
+    [
+        ("apps.example.test", (), "ide.apps.example.test", True),
+        ("apps.example.test", ("example.test",), "ide.apps.example.test", True),
+        ("apps.example.test", (), "ide.other.example.test", False),
+        ("apps.example.test", (), "apps.example.test", False),
+        ("apps.example.test", ("other.test",), "ide.apps.example.test", False),
+        ("apps.example.test", ("other.test",), "ide.other.test", False),
+        (None, ("other.test",), "ide.other.test", True),
+        (None, (), "ide.apps.example.test", False),
+    ],
+)
+def test_a_host_lies_under_the_profiles_domain_and_under_what_the_cluster_operator_allows(
+    domain, allowed, host, passes
+):
+    fields = {"ingress": {"domain": domain}} if domain else {}
+    workload = resolved(environment=Environment(fields=fields))
+    ingress = changed(changed(INGRESS, "/spec/rules/0/host", host), "/spec/tls", [])
+    limits = Limits(ingress_domains=allowed)
+
+    if passes:
+        check(Rendering((SERVICE, ingress)), workload, limits)
+    else:
+        assert "host" in refusal(SERVICE, ingress, workload=workload, limits=limits).message
 
 
 def test_without_domains_no_ingress_host_passes():

@@ -17,8 +17,8 @@ from ocdp_operator.adapters.cluster.refusals import Request, refuse, require
 from ocdp_operator.errors import Actor, Conflict, OcdpError, Reason, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent
-from ocdp_operator.model.kinds import CLAIM, SECRET, Kind
-from ocdp_operator.model.names import FIELD_MANAGER
+from ocdp_operator.model.kinds import CLAIM, INGRESS, SECRET, Kind
+from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
 from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 
@@ -165,6 +165,13 @@ class KubeCluster:
             return ()
         raw = require(answer, Request("list", ObjectRef(kind.group, kind.kind, "*"), namespace))
         return tuple(Observed.of(kind, item) for item in raw["items"] or ())
+
+    async def foreign_ingresses(self) -> tuple[Observed, ...]:
+        """As the port says."""
+        everywhere = ObjectRef(INGRESS.group, INGRESS.kind, "*")
+        query = f"&{paths.lacking(CLAIM_UID)}"
+        pages = list_pages(self._client, INGRESS, Request("list", everywhere, ""), query=query)
+        return tuple([Observed.of(INGRESS, item) async for page in pages for item in page.items])
 
     async def namespace(self, name: str) -> NamespaceState | None:
         """As the port says."""

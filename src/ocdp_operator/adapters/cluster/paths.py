@@ -48,6 +48,11 @@ def having(label: str, value: str | None = None) -> str:
     return f"labelSelector={quote(selector, safe='')}"
 
 
+def lacking(label: str) -> str:
+    """A query part that selects objects without the label."""
+    return f"labelSelector={quote(f'!{label}', safe='')}"
+
+
 def of_claim(claim_uid: str) -> str:
     """A query that selects the objects of one claim."""
     return f"?{having(CLAIM_UID, claim_uid)}"

@@ -81,6 +81,10 @@ class Reflector:
         """As the port says."""
         return self._store.of_claim(namespace, claim_uid)
 
+    def all_of(self, kind: Kind) -> tuple[Observed, ...]:
+        """As the port says."""
+        return self._store.all_of(kind)
+
     def owners(self) -> Collection[tuple[str, str]]:
         """As the port says."""
         return self._store.owners()

@@ -30,6 +30,7 @@ _IMMUTABLE: Final = re.compile(
 _OWN_RIGHTS: Final = "Restore the operator's ClusterRole, Role and bindings (config/rbac)."
 _NO_GROWTH: Final = "storageclass that provisions the pvc must support resize"
 _PORT_TAKEN: Final = "provided port is already allocated"
+_TAKEN_PORT: Final = re.compile(rf"([0-9]{{1,5}}): {_PORT_TAKEN}")
 _MALFORMED: Final = ("failed to create typed patch object", "failed to convert new object")
 """Server-side apply answers 500 to an object that does not fit its kind's schema."""
 _SCHEMA_PATH: Final = re.compile(
@@ -175,12 +176,7 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
     if _UID in fields:
         return Conflict(f"{request} is another object by now.")
     if any(_PORT_TAKEN in text for text in texts):
-        return Waiting(
-            Reason.APPLY_FAILED,
-            f"{request}: {_listed(fields)}: another Service has this node port.",
-            actor=Actor.USER,
-            remedy="Choose another node port, or none to be given a free one.",
-        )
+        return _port_taken(fields, texts, request)
     unchangeable = [
         field for field, text in zip(map(_field, causes), texts, strict=True) if _IMMUTABLE.search(text)
     ]
@@ -202,6 +198,15 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
         return undeclared
     described = "; ".join(dict.fromkeys(_described(cause) for cause in causes[:_MOST_FIELDS]))
     return _failed(f"{request} is not valid: {described or 'the API server does not say why'}.", request)
+
+
+def _port_taken(fields: Sequence[str], texts: Sequence[str], request: Request) -> OcdpError:
+    """Says which port: a number that everybody may know, since anybody can try it."""
+    taken = [found[1] for text in texts if (found := _TAKEN_PORT.search(text))]
+    ports = f"node port {', '.join(taken)}" if taken else "this node port"
+    return Waiting(
+        Reason.NODE_PORT_TAKEN, f"{request}: {_listed(fields)}: another Service has {ports}, and keeps it."
+    )
 
 
 def _malformed(text: str, request: Request) -> OcdpError:

@@ -100,6 +100,10 @@ class ObservationStore:
         """The objects with this claim's UID as their label, in its namespace, as of now."""
         return dict(self._by_claim.get((namespace, claim_uid), _NOTHING))
 
+    def all_of(self, kind: Kind) -> tuple[Observed, ...]:
+        """The objects of a kind, of every claim, as of now."""
+        return tuple(self._objects[kind.kind].values())
+
     def owners(self) -> Collection[tuple[str, str]]:
         """Namespace and claim UID of every object with such a label, as of now."""
         return tuple(self._by_claim)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ocdp_operator.errors import Reason, Stalled, Waiting
-from ocdp_operator.model.kinds import SERVICE
-from ocdp_operator.model.mapping import Mapping_
-from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.model.expression import analyse
+from ocdp_operator.model.kinds import INGRESS, SERVICE
+from ocdp_operator.model.template import Bound, ResolvedWorkload
 from ocdp_operator.plan.place import Place
-from ocdp_operator.plan.values import pointer, template_fault
+from ocdp_operator.plan.values import look_up, pointer, template_fault
 
 _NODE_PORT_POINTER: Final = re.compile(r"/spec/ports/([0-9]{1,3})/nodePort")
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -36,6 +36,8 @@ _FORBIDDEN_ANNOTATIONS: Final = (
     ),
 )
 """Patterns of names in lower case -> why. They say by an annotation what the fields beside may not say."""
+_TAKEN: Final = {Reason.NODE_PORT_TAKEN: SERVICE, Reason.HOST_TAKEN: INGRESS}
+"""What is taken -> the kind by whose field a mapping asks for it."""
 _NAMES_A_SECRET: Final = re.compile(r"/.*secret")
 
 
@@ -55,14 +57,22 @@ def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], Ma
         patch = each.mapping.patch
         pointed = _NODE_PORT_POINTER.fullmatch(patch.pointer) if patch is not None else None
         if patch is not None and patch.kind == SERVICE.kind and pointed:
-            mapped = MappedPort(each.value, _value_path(each.mapping))
+            mapped = MappedPort(each.value, _value_path(each, workload))
             found[f"{workload.claim_name}-{patch.name}", int(pointed[1])] = mapped
     return found
 
 
-def _value_path(mapping: Mapping_) -> str:
-    root, *steps = (mapping.from_ or "").split(".")
-    return pointer(steps) if root == "values" else ""
+def _value_path(bound: Bound, workload: ResolvedWorkload) -> str:
+    """Where in the claim the value stands that a mapping brings as it is; empty when it is none of the claim's."""
+    mapping = bound.mapping
+    if mapping.from_ is not None:
+        paths = [tuple(mapping.from_.split("."))]
+    else:
+        paths = [reference.steps for reference in analyse(mapping.value or "").references]
+    for root, *steps in paths:
+        if root == "values" and look_up(".".join((root, *steps)), {"values": workload.values}) == bound.value:
+            return pointer(steps)
+    return ""
 
 
 def check_node_ports(workload: ResolvedWorkload) -> None:
@@ -87,14 +97,18 @@ def check_node_ports(workload: ResolvedWorkload) -> None:
         raise Stalled(Reason.INVALID_VALUES, message, value_path=mapped.value_path)
 
 
-def with_port_path(error: Waiting, workload: ResolvedWorkload) -> Waiting:
-    """The same error; of a node port that is taken, with the path of the value that chose it."""
-    if error.reason is not Reason.NODE_PORT_TAKEN or error.value_path:
+def with_value_path(error: Waiting, workload: ResolvedWorkload) -> Waiting:
+    """The same error; of a port or host that is taken, with the path of the value that chose it."""
+    kind = _TAKEN.get(error.reason)
+    if kind is None or error.value_path:
         return error
     chosen = (
-        mapped.value_path
-        for mapped in mapped_node_ports(workload).values()
-        if re.search(rf"\b{mapped.port}\b", error.message)
+        path
+        for each in workload.bound
+        if each.mapping.patch is not None
+        and each.mapping.patch.kind == kind.kind
+        and str(each.value) in error.message.replace(",", " ").split()
+        and (path := _value_path(each, workload))
     )
     return Waiting(error.reason, error.message, value_path=next(chosen, ""))
 

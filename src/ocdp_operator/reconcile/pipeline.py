@@ -18,7 +18,7 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
 from ocdp_operator.plan.endpoints import endpoints
-from ocdp_operator.plan.exposure import with_port_path
+from ocdp_operator.plan.exposure import with_value_path
 from ocdp_operator.plan.health import Verdict, assess
 from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
 from ocdp_operator.plan.references import live_references
@@ -171,9 +171,7 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
         digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
         projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
         desired = _with_workload(desired, projection)
-        async with hosts_taken(run, desired.manifests):
-            await _record(run, desired, credentials.version)
-            changes = await _apply(run, workload, desired, drifts)
+        changes = await _record_and_apply(run, workload, desired, credentials.version, drifts)
     progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))
     run.found(
         applied=True,
@@ -192,13 +190,18 @@ def _ref(workload: ResolvedWorkload, credentials: Credentials) -> SecretRef | No
     return SecretRef(name=credentials_name(workload.claim_name), keys=tuple(sorted(credentials.data)))
 
 
-async def _apply(
-    run: Run, workload: ResolvedWorkload, desired: Desired, drifts: tuple[Drift, ...]
+async def _record_and_apply(
+    run: Run, workload: ResolvedWorkload, desired: Desired, version: int, drifts: tuple[Drift, ...]
 ) -> tuple[str, ...]:
     try:
-        return await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
+        async with hosts_taken(run, desired.manifests):
+            await _record(run, desired, version)
+            return await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
     except Waiting as error:
-        raise with_port_path(error, workload) from error
+        explained = with_value_path(error, workload)
+        if explained is error:
+            raise
+        raise explained from error
 
 
 def _with_workload(desired: Desired, workload: Manifest) -> Desired:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ocdp_operator.errors import Actor, Reason, Stalled, Waiting
 from ocdp_operator.model.profile import Environment
 from ocdp_operator.model.source import Rendering
-from ocdp_operator.plan.exposure import check_node_ports, with_port_path
+from ocdp_operator.plan.exposure import check_node_ports, with_value_path
 from ocdp_operator.plan.policy import Limits, check
 from tests.support.binding import bound
 from tests.support.builders import changed, resolved, template
@@ -210,15 +210,34 @@ def test_a_node_port_that_no_value_chose_is_the_templates_fault():
 
 
 def test_a_taken_port_names_the_value_that_chose_it():
-    taken = Waiting(
-        Reason.NODE_PORT_TAKEN, "Service/ide-web: another Service has node port 31234, and keeps it."
-    )
+    message = "Service/ide-web: another Service has node port 31234, and keeps it."
+    taken = Waiting(Reason.NODE_PORT_TAKEN, message)
 
-    assert with_port_path(taken, node_port(nodePort=31234)).value_path == "/spec/values/nodePort"
-    assert with_port_path(taken, node_port(nodePort=3123)).value_path == ""
-    assert with_port_path(taken, node_port()).value_path == ""
+    assert with_value_path(taken, node_port(nodePort=31234)).value_path == "/spec/values/nodePort"
+    assert with_value_path(taken, node_port(nodePort=3123)).value_path == ""
+    assert with_value_path(taken, node_port()).value_path == ""
     other = Waiting(Reason.QUOTA_EXCEEDED, "31234")
-    assert with_port_path(other, node_port(nodePort=31234)) is other
+    assert with_value_path(other, node_port(nodePort=31234)) is other
+
+
+@pytest.mark.parametrize(
+    ("mapping", "path"),
+    [
+        pytest.param({"from": "values.host"}, "/spec/values/host", id="a value"),
+        pytest.param(
+            {"value": "has(values.host) ? values.host : null"}, "/spec/values/host", id="one of some"
+        ),
+        pytest.param({"value": "values.host + ''"}, "/spec/values/host", id="the same in the end"),
+        pytest.param({"value": "claim.name + '.apps.example.test'"}, "", id="made of the claim"),
+    ],
+)
+def test_a_taken_host_names_the_value_that_chose_it(mapping, path):
+    patch = {"kind": "Ingress", "name": "web", "pointer": "/spec/rules/0/host"}
+    revision = template(mappings=[mapping | {"patch": patch}])
+    workload = bound(resolved(revision=revision, values={"host": "ide.apps.example.test"}))
+    taken = Waiting(Reason.HOST_TAKEN, "The host ide.apps.example.test is taken by the claim other.")
+
+    assert with_value_path(taken, workload).value_path == path
 
 
 @pytest.mark.parametrize(

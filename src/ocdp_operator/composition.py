@@ -84,6 +84,28 @@ def expressions() -> CelExpressions:
     return CelExpressions()
 
 
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """What publishing has of the operator's parts: by these a revision is proven."""
+
+    sources: GitSources
+    renderer: KustomizeRenderer
+    expressions: CelExpressions
+    limits: Limits
+
+    @classmethod
+    @asynccontextmanager
+    async def built(cls, settings: Settings) -> AsyncIterator[Self]:
+        """The parts, opened; closed again after the block. Raises SettingsError, which names a missing git or kustomize."""
+        async with AsyncExitStack() as stack:
+            yield cls(
+                await stack.enter_async_context(sources(settings)),
+                await stack.enter_async_context(renderer(settings)),
+                await stack.enter_async_context(CelExpressions()),
+                Limits(settings.allowed_kinds, settings.allowed_ingress_domains),
+            )
+
+
 def generate_password(rule: GenerateRule) -> str:
     """A new value by this rule, from the system's own source of randomness."""
     alphabet = _ALPHABETS[rule.alphabet]

@@ -31,7 +31,7 @@ UNFENCED = "tests.support.unfenced"
 
 async def ask_for_all(team: Team, names: Iterable[str]) -> None:
     """A claim for each forbidden thing, named after it."""
-    await team.publish(forbidden_files(names), **forbidden_template(names))
+    await team.record(forbidden_files(names), **forbidden_template(names))
     claims = [
         claim(name, team.namespace, team.template_id, team.workspace, values={"brings": name})
         for name in names
@@ -155,7 +155,7 @@ async def test_19_without_the_policy_pod_security_lets_no_pod_be(
         "add": ["SYS_ADMIN"]
     }
     files = forbidden_files(()) | {"web/base/deployment.yaml": document(body)}
-    await team.publish(files)
+    await team.record(files)
     async with unfenced(team, operator, tmp_path):
         await team.claim("ide")
 

@@ -58,7 +58,7 @@ async def test_a_bad_base_is_refused_before_the_first_write(
     new_team, operator: OperatorProcess, files: dict, reason: str
 ):
     team: Team = await new_team("bad", publish=False)
-    await team.publish(files)
+    await team.record(files)
     await team.platform.bind(team.template_id, team.workspace)
     await team.claim("ide")
     claim = await team.until("ide", "Ready", "False", reason)
@@ -101,7 +101,7 @@ async def test_a_path_that_does_not_exist_stalls_the_claim(new_team):
         "ref": "v1",
         "path": "web/nowhere",
     }
-    await team.publish(source=missing)
+    await team.record(source=missing)
     await team.claim("ide")
     await team.until("ide", "Ready", "False", "InvalidPath")
 

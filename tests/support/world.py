@@ -10,11 +10,13 @@ from typing import Any
 
 import yaml
 
+from ocdp_operator.adapters.catalog.registry import CatalogRegistry
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gitrepository import GitRepository
 from ocdp_operator.dev.platform import Platform
 from ocdp_operator.model.kinds import RUNTIME_KINDS, WORKLOAD
 from ocdp_operator.model.names import CLAIM_UID, OWNER
+from ocdp_operator.model.publication import PinnedTemplate, TemplateEntry
 from tests.support.apps import Files, app_files, claim, template
 
 PATIENCE = 60.0
@@ -77,6 +79,16 @@ class Team:
         commit = await self.repository.commit(self.files, "a change")
         await self.repository.tag(tag, commit, force=True)
         await self.platform.publish(template(self.template_id, self.repository_url, **changes))
+        return commit
+
+    async def record(self, files: Files | None = None, *, tag: str = "v1", **changes: Any) -> str:
+        """The same for a template that publishing would refuse: stored without a proof, by who may write the catalog."""
+        self.files = app_files() if files is None else files
+        commit = await self.repository.commit(self.files, "a change")
+        await self.repository.tag(tag, commit, force=True)
+        entry = TemplateEntry.model_validate(template(self.template_id, self.repository_url, **changes))
+        async with CatalogRegistry.connect(self.platform.dsn) as registry:
+            await registry.apply([PinnedTemplate(entry, commit)])
         return commit
 
     async def claim(self, name: str, **spec: Any) -> Claim:

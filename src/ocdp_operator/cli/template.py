@@ -3,55 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
-from ocdp_operator.adapters.expressions import evaluated
+from ocdp_operator.cli import publishing
 from ocdp_operator.cli.output import (
     Dsn,
-    Files,
     Format,
     Output,
-    SettingsFile,
-    read_entries,
     show_changes,
     show_documents,
     show_entries,
     show_table,
     state,
 )
-from ocdp_operator.errors import ReconcileError, Stalled
-from ocdp_operator.model.claim import ClaimKey, ClaimSpec, WorkloadClaim
-from ocdp_operator.model.publication import (
-    Change,
-    PinnedTemplate,
-    PublicationError,
-    TemplateEntry,
-    to_document,
-)
-from ocdp_operator.model.template import CatalogAnswer, Placement, TemplateRevision
+from ocdp_operator.model.publication import Change, PinnedTemplate, TemplateEntry, to_document
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.bind import bind, expression_roots, expressions_of
-from ocdp_operator.plan.resolve import resolve
-from ocdp_operator.settings import Settings
-
-RefResolver: TypeAlias = Callable[[str, str], Awaitable[str]]
-"""From a repository's URL and a ref to the commit that it names now."""
 
 app = typer.Typer(name="template", help="Templates: what users may ask for.", no_args_is_help=True)
 
 
-@app.command()
-def apply(files: Files, dsn: Dsn, settings: SettingsFile = None) -> None:
-    """Check templates and publish them: a new revision of each, pinned to the commit that its ref names now."""
-    entries = read_entries(files, TemplateEntry)
-    check_examples(entries)
-    show_changes(asyncio.run(_apply(entries, dsn, settings)))
+app.command("publish")(publishing.publish)
+app.command("apply", help="The same as publish.")(publishing.publish)
+app.command("refresh")(publishing.refresh)
 
 
 @app.command()
@@ -85,80 +63,32 @@ def list_(
     show_entries(entries, output, columns=columns, rows=[_row(entry) for entry in entries])
 
 
-@asynccontextmanager
-async def resolver(settings: Path | None) -> AsyncIterator[RefResolver]:
-    """The operator's own way to Git repositories, under the same settings. Raises SettingsError."""
-    # Imported here: it loads every adapter, and only publishing needs one of them.
-    from ocdp_operator.composition import sources  # noqa: PLC0415
-
-    git = sources(Settings.load(settings))
-    await git.open()
-    try:
-        yield git.resolve_ref
-    finally:
-        await git.close()
+@app.command()
+def history(template: str, dsn: Dsn, output: Output = Format.TABLE) -> None:
+    """List every revision of one template, newest first."""
+    list_(dsn, template, output)
 
 
-def check_examples(entries: Sequence[TemplateEntry]) -> None:
-    """Resolves a claim with each example, as the operator would. Raises PublicationError with every refusal."""
-    faults = [
-        f"template {entry.id}, examples[{index}]: {error.message}"
-        for entry in entries
-        for index, example in enumerate(entry.examples)
-        if (error := _refusal(entry, example)) is not None
-    ]
-    if faults:
-        raise PublicationError("\n  ".join(["Not every example can be claimed:", *faults]))
+@app.command()
+def disable(template: str, dsn: Dsn) -> None:
+    """Take no new claims of a template; what runs goes on."""
+    show_changes(asyncio.run(_switch(dsn, template, disabled=True)))
 
 
-def _refusal(entry: TemplateEntry, example: dict[str, Any]) -> Stalled | None:
-    place = Placement("example", "example", "example")
-    claim = WorkloadClaim(
-        key=ClaimKey(place.namespace, "example"),
-        uid="",
-        resource_version="",
-        generation=1,
-        spec=ClaimSpec(template_id=entry.id, workspace_id=place.workspace_id, values=example),
-    )
-    answer = CatalogAnswer(
-        template_exists=True,
-        granted=True,
-        placement=place,
-        namespace_workspace=place.workspace_id,
-        revision=TemplateRevision(entry.id, 1, entry.pinned(""), entry.body),
-    )
-    try:
-        workload = resolve(claim, answer, succeeded_before=False)
-        expressions = expressions_of(workload)
-        found = evaluated(expressions, expression_roots(workload))
-        bind(workload, dict(zip(expressions, found, strict=True)))
-    except Stalled as error:
-        return error
-    return None
+@app.command()
+def enable(template: str, dsn: Dsn) -> None:
+    """Take new claims of a template again."""
+    show_changes(asyncio.run(_switch(dsn, template, disabled=False)))
 
 
-async def publish(entries: Sequence[TemplateEntry], dsn: str, resolve_ref: RefResolver) -> tuple[Change, ...]:
-    """Resolves every ref, then stores all templates or none.
-
-    Raises PublicationError, Waiting or Stalled; the last two name the template whose source they are about.
-    """
+async def _switch(dsn: str, template: str, *, disabled: bool) -> tuple[Change, ...]:
     async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.apply(
-            [PinnedTemplate(entry, await _commit(entry, resolve_ref)) for entry in entries]
-        )
-
-
-async def _apply(entries: Sequence[TemplateEntry], dsn: str, settings: Path | None) -> tuple[Change, ...]:
-    async with resolver(settings) as resolve_ref:
-        return await publish(entries, dsn, resolve_ref)
-
-
-async def _commit(entry: TemplateEntry, resolve_ref: RefResolver) -> str:
-    try:
-        return await resolve_ref(entry.source.repository_url, entry.source.ref)
-    except ReconcileError as error:
-        message = f"Template {entry.id}, ref {entry.source.ref}: {error.message}"
-        raise type(error)(error.reason, message, actor=error.actor, remedy=error.remedy) from None
+        entry = await registry.template(template)
+        assert entry.published is not None
+        # The newest revision as it is stored: no other is made of it.
+        switched = entry.model_copy(update={"disabled": disabled})
+        changes = await registry.apply([PinnedTemplate(switched, entry.published.commit)])
+    return tuple(replace(change, detail=state(disabled=disabled)) for change in changes)
 
 
 async def _get(dsn: str, template: str, revision: int | None) -> TemplateEntry:
@@ -196,6 +126,7 @@ def _facts(entry: TemplateEntry) -> Iterator[tuple[str, str]]:
     yield "repository", entry.source.repository_url
     yield "ref", f"{entry.source.ref} at commit {published.commit}"
     yield "path", entry.source.path
+    yield "kustomize", published.kustomize_version or "-"
     yield "components", ", ".join(entry.components) or "-"
     yield "allowed kinds", ", ".join(entry.allowed_kinds) or "those of the operator"
 

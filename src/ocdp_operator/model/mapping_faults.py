@@ -74,10 +74,8 @@ class _Checked:
         nodes = self.schema.declared_at(steps) if root == "values" else ()
         within = self._secret_within(nodes)
         if self.mapping.secret is None and within is not None:
-            what = "a secret" if not within else f"{dotted(within)} in it a secret"
-            yield Fault(
-                "from", f"{dotted(steps)} is {what}: that goes to the target secret, and nowhere else"
-            )
+            what = "is a secret" if not within else f"holds the secret {dotted(within)}"
+            yield Fault("from", f"{dotted(steps)} {what}: that goes to the target secret, and nowhere else")
         if self.mapping.secret is not None and self.mapping.secret.key and within != ():
             yield Fault("from", f"{path} is no secret: write `x-ocdp: {{secret: true}}` at it in the schema")
         if self.mapping.secret is not None and self.mapping.secret.for_each is not None:

@@ -42,6 +42,11 @@ def filled(
     return Filled(complete, filling.platforms, tuple(filling.refused))
 
 
+def filled_part(value: Any, part: Any, schema: Mapping[str, Any]) -> Any:
+    """One value with the defaults of one part of the schema. Raises like ``filled``."""
+    return _Filling(schema, {}, Effort()).filled(value, part, (), given=True)
+
+
 def immutables(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, str]:
     """A digest of each value that may not change, by its path (``storage.class``); one that is absent has one too.
 

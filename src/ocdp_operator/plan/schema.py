@@ -167,7 +167,7 @@ def _counted(keyword: str, check: _Keyword, root: Mapping[str, Any]) -> _Keyword
         judge = _secret_judge(schema, root)
         if judge is None:
             yield from check(validator, rule, instance, schema) or ()
-        elif judge == keyword:
+        elif judge == keyword and not (instance is None and _is_nullable(schema, root)):
             yield from _secret_faults(instance, generated=_is_generated(schema, root))
 
     return counted
@@ -188,6 +188,12 @@ def _secret_faults(instance: Any, *, generated: bool) -> Iterator[ValidationErro
     for field, form, rule in (("name", _SECRET_NAME, "secretName"), ("key", _SECRET_KEY, "secretKey")):
         if not isinstance(reference[field], str) or form.fullmatch(reference[field]) is None:
             yield ValidationError("", validator=rule, path=[_REFERENCE, field])
+
+
+def _is_nullable(schema: Any, root: Mapping[str, Any]) -> bool:
+    """Whether null, which is as if it were left out, is among the types that a secret names."""
+    said = (part.get("type") for part in parts(schema, root, _check.get().effort))
+    return any(isinstance(types, list) and "null" in types for types in said)
 
 
 def _is_generated(schema: Any, root: Mapping[str, Any]) -> bool:

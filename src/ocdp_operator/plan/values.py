@@ -15,11 +15,13 @@ from referencing.exceptions import Unresolvable
 
 from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.effort import MAX_STEPS, TooMuchWork
+from ocdp_operator.model.faults import Fault, dotted
 from ocdp_operator.model.names import MAX_VALUES_BYTES
+from ocdp_operator.model.schema_parts import declared
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.wire import canonical_json
-from ocdp_operator.plan.filling import Filled, Steps, filled
-from ocdp_operator.plan.schema import Violation, violations
+from ocdp_operator.plan.filling import Filled, Steps, filled, filled_part
+from ocdp_operator.plan.schema import Violation, violations, violations_at
 from ocdp_operator.plan.subschemas import TooDeep
 from ocdp_operator.plan.wording import listed, shown
 
@@ -174,6 +176,36 @@ def _unprintable(value: Any, steps: Steps) -> Iterator[Steps]:
     elif isinstance(value, list):
         for index, below in enumerate(value):
             yield from _unprintable(below, (*steps, index))
+
+
+def suggestion_faults(schema: Mapping[str, Any]) -> Iterator[Fault]:
+    """Defaults and examples of properties that do not fit where they are written; the schema itself has no faults."""
+    text = canonical_json(schema)
+    for steps, named, speaking in declared(schema):
+        for keyword, suggested in _suggestions(speaking) if named else ():
+            try:
+                complete = [filled_part(suggested, part, schema) for part in speaking]
+                found = [
+                    each
+                    for part, value in zip(speaking, complete, strict=True)
+                    for each in violations_at(text, part, value)
+                ]
+            except (Unresolvable, TooDeep, RecursionError, ValueError, TypeError, ArithmeticError) as error:
+                yield Fault(dotted((*steps, *keyword)), f"cannot be checked ({type(error).__name__})")
+                continue
+            for violation in found[:1]:
+                where = f"{dotted(violation.path)} " if violation.path else ""
+                yield Fault(
+                    dotted((*steps, *keyword)), f"does not fit its own schema: {where}{_rule(violation)}"
+                )
+
+
+def _suggestions(speaking: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Steps, Any]]:
+    for part in speaking:
+        if "default" in part:
+            yield ("default",), part["default"]
+        for index, example in enumerate(part.get("examples") or ()):
+            yield ("examples", index), example
 
 
 def _too_much_work() -> Stalled:

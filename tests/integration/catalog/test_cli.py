@@ -1,65 +1,73 @@
-"""The platform team's commands against a real PostgreSQL; Git is a table of refs here."""
+"""The platform team's commands against a real PostgreSQL, Git server and kustomize."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ocdp_operator.cli import template
-from ocdp_operator.cli.app import main
-from ocdp_operator.cli.template import RefResolver
-from ocdp_operator.errors import Reason, Stalled
-from tests.support.catalog_entries import COMMIT, OTHER_COMMIT, template_document
+from ocdp_operator.dev.binaries import Binaries
+from tests.support.apps import app_files
+from tests.support.catalog_entries import template_document
+from tests.support.desk import Desk, Said
 
-Ocdp = Callable[..., tuple[int, str, str]]
-
-
-class Refs(dict[str, str]):
-    async def resolve(self, repository_url: str, ref: str) -> str:
-        if ref not in self:
-            raise Stalled(Reason.REF_NOT_FOUND, f"There is no {ref} in {repository_url}.")
-        return self[ref]
-
-    @asynccontextmanager
-    async def opened(self, _settings: object) -> AsyncIterator[RefResolver]:
-        yield self.resolve
+Ocdp = Callable[..., Awaitable[Said]]
+REF = "code-server-v0.1.0"
 
 
 @pytest.fixture
-def refs(monkeypatch: pytest.MonkeyPatch) -> Refs:
-    refs = Refs({"code-server-v0.1.0": COMMIT})
-    monkeypatch.setattr(template, "resolver", refs.opened)
-    return refs
+async def desk(
+    tmp_path: Path,
+    catalog_dsn: str,
+    binaries: Binaries,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> AsyncIterator[Desk]:
+    async with Desk.at(
+        tmp_path, dsn=catalog_dsn, kustomize=binaries.kustomize, monkeypatch=monkeypatch, capsys=capsys
+    ) as desk:
+        yield desk
 
 
 @pytest.fixture
-def ocdp(
-    catalog_dsn: str, refs: Refs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Ocdp:
+async def commit(desk: Desk) -> str:
+    """What the template's ref names: a base and a component where it says."""
+    return await desk.commit(_files(), tag=REF)
+
+
+def _files() -> dict[str, bytes]:
+    moved = (
+        ("web/base/", "apps/code-server/base/"),
+        ("web/components/guarded/", "apps/code-server/components/ingress/"),
+    )
+    return {
+        path.replace(old, new): data
+        for path, data in app_files().items()
+        for old, new in moved
+        if path.startswith(old)
+    }
+
+
+@pytest.fixture
+def ocdp(desk: Desk, commit: str) -> Ocdp:
     """Runs ``ocdp`` with documents on standard input; gives its code and what it printed."""
-    monkeypatch.setenv("OCDP_CATALOG_DSN", catalog_dsn)
+    return desk.ocdp
 
-    def call(*arguments: str, documents: list[dict[str, Any]] | None = None) -> tuple[int, str, str]:
-        data = yaml.safe_dump_all(documents or []).encode()
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
 
-    return call
+def editor(desk: Desk, template_id: str = "code-server", *, ref: str = REF, **changes: Any) -> dict[str, Any]:
+    """The template, of the desk's repository."""
+    source = {"type": "gitKustomize", "repositoryUrl": desk.url, "ref": ref, "path": "apps/code-server/base"}
+    return template_document(template_id, source=source, **changes)
 
 
 @pytest.fixture
-def offered(ocdp: Ocdp) -> Ocdp:
+async def offered(ocdp: Ocdp, desk: Desk) -> Ocdp:
     """A catalog with an offer, made by commands."""
     for command, document in (
         ("cluster", {"kind": "Cluster", "id": "local"}),
@@ -72,80 +80,81 @@ def offered(ocdp: Ocdp) -> Ocdp:
                 "placements": [{"cluster": "local", "namespace": "ns-a"}],
             },
         ),
-        ("template", template_document(title="Editor", description="VS Code in a browser.")),
+        ("template", editor(desk, title="Editor", description="VS Code in a browser.")),
         ("binding", {"kind": "AccessBinding", "template": "code-server", "workspace": "team-a"}),
     ):
-        code, _, err = ocdp(command, "apply", "-f", "-", documents=[document])
+        code, _, err = await ocdp(command, "apply", "-f", "-", documents=[document])
         assert (code, err) == (0, "")
     return ocdp
 
 
-def test_publishing_tells_the_revision_and_its_commit(ocdp: Ocdp):
-    code, out, _ = ocdp("template", "apply", "-f", "-", documents=[template_document()])
+async def test_publishing_tells_the_revision_and_its_commit(ocdp: Ocdp, desk: Desk, commit: str):
+    code, out, _ = await ocdp("template", "apply", "-f", "-", documents=[editor(desk)])
     assert code == 0
-    assert out == f"template code-server published: revision 1, code-server-v0.1.0 at commit {COMMIT[:12]}\n"
+    first, second = out.splitlines()
+    assert first == f"template code-server published: revision 1, code-server-v0.1.0 at commit {commit[:12]}"
+    assert second.startswith("template code-server proven by ")
 
 
-def test_publishing_the_same_again_tells_that_there_is_nothing_new(offered: Ocdp):
-    document = template_document(title="Editor", description="VS Code in a browser.")
-    _, out, _ = offered("template", "apply", "-f", "-", documents=[document])
+async def test_publishing_the_same_again_tells_that_there_is_nothing_new(offered: Ocdp, desk: Desk):
+    document = editor(desk, title="Editor", description="VS Code in a browser.")
+    _, out, _ = await offered("template", "apply", "-f", "-", documents=[document])
     assert out == "template code-server unchanged: revision 1 already says this\n"
 
 
-def test_a_ref_that_moved_is_a_new_revision(offered: Ocdp, refs: Refs):
-    refs["code-server-v0.1.0"] = OTHER_COMMIT
-    _, out, _ = offered("template", "apply", "-f", "-", documents=[template_document()])
+async def test_a_ref_that_moved_is_a_new_revision(offered: Ocdp, desk: Desk):
+    await desk.commit({**_files(), "notes": b"new"}, tag=REF)
+    _, out, _ = await offered("template", "apply", "-f", "-", documents=[editor(desk)])
     assert "revision 2" in out
 
 
-def test_a_ref_that_is_not_there_publishes_nothing(ocdp: Ocdp):
-    source = template_document()["source"] | {"ref": "v9"}
-    documents = [template_document("good"), template_document("bad", source=source)]
-    code, out, err = ocdp("template", "apply", "-f", "-", documents=documents)
+async def test_a_ref_that_is_not_there_publishes_nothing(ocdp: Ocdp, desk: Desk):
+    documents = [editor(desk, "good"), editor(desk, "bad", ref="v9")]
+    code, out, err = await ocdp("template", "apply", "-f", "-", documents=documents)
     assert (code, out) == (1, "")
-    assert err.startswith("error: Template bad, ref v9: There is no v9 in")
+    assert err.startswith("error: Template bad, ref v9: The repository ")
     assert "what to do: Publish the template with a ref" in err
-    assert json.loads(ocdp("template", "list", "-o", "json")[1]) == []
+    assert json.loads((await ocdp("template", "list", "-o", "json"))[1]) == []
 
 
-def test_templates_are_listed_for_people(offered: Ocdp):
-    _, out, _ = offered("template", "list")
+async def test_templates_are_listed_for_people(offered: Ocdp, commit: str):
+    _, out, _ = await offered("template", "list")
     header, row = out.splitlines()
     assert header.split() == ["TEMPLATE", "REVISION", "REF", "COMMIT", "PUBLISHED", "STATE", "TITLE"]
-    assert row.split()[:4] == ["code-server", "1", "code-server-v0.1.0", COMMIT[:12]]
+    assert row.split()[:4] == ["code-server", "1", "code-server-v0.1.0", commit[:12]]
     assert row.endswith("enabled  Editor")
 
 
-def test_all_revisions_of_a_template_are_listed_newest_first(offered: Ocdp, refs: Refs):
-    refs["code-server-v0.1.0"] = OTHER_COMMIT
-    offered("template", "apply", "-f", "-", documents=[template_document()])
-    _, out, _ = offered("template", "list", "code-server")
+async def test_all_revisions_of_a_template_are_listed_newest_first(offered: Ocdp, desk: Desk):
+    await desk.commit({**_files(), "notes": b"new"}, tag=REF)
+    await offered("template", "apply", "-f", "-", documents=[editor(desk)])
+    _, out, _ = await offered("template", "list", "code-server")
     assert [line.split()[1] for line in out.splitlines()[1:]] == ["2", "1"]
 
 
-def test_a_template_is_shown_with_the_values_that_it_takes(offered: Ocdp):
-    _, out, _ = offered("template", "get", "code-server")
+async def test_a_template_is_shown_with_the_values_that_it_takes(offered: Ocdp, commit: str):
+    _, out, _ = await offered("template", "get", "code-server")
     lines = [line.split() for line in out.splitlines()]
-    assert ["exposure", "clusterip", "|", "ingress", '"clusterip"'] in lines
-    assert ["storageGi", "integer", "10"] in lines
-    assert any(COMMIT in line for line in lines)
+    assert ["exposure", "clusterip", "|", "ingress", '"clusterip"', "Description."] in lines
+    assert ["storageGi", "integer", "10", "Description."] in lines
+    assert any(commit in line for line in lines)
 
 
-def test_a_template_that_was_shown_as_yaml_can_be_applied_again(offered: Ocdp):
-    _, shown, _ = offered("template", "get", "code-server", "-o", "yaml")
-    assert yaml.safe_load(shown)["published"]["commit"] == COMMIT
-    _, out, _ = offered("template", "apply", "-f", "-", documents=[yaml.safe_load(shown)])
+async def test_a_template_that_was_shown_as_yaml_can_be_applied_again(offered: Ocdp, commit: str):
+    _, shown, _ = await offered("template", "get", "code-server", "-o", "yaml")
+    assert yaml.safe_load(shown)["published"]["commit"] == commit
+    _, out, _ = await offered("template", "apply", "-f", "-", documents=[yaml.safe_load(shown)])
     assert out == "template code-server unchanged: revision 1 already says this\n"
 
 
-def test_an_unknown_template_is_told_with_a_remedy(offered: Ocdp):
-    code, _, err = offered("template", "get", "nothing")
+async def test_an_unknown_template_is_told_with_a_remedy(offered: Ocdp):
+    code, _, err = await offered("template", "get", "nothing")
     assert code == 1
     assert err == "error: There is no template nothing.\nwhat to do: See `ocdp template list`.\n"
 
 
-def test_a_workspace_is_printed_for_kubectl(offered: Ocdp):
-    _, out, _ = offered(
+async def test_a_workspace_is_printed_for_kubectl(offered: Ocdp):
+    _, out, _ = await offered(
         "workspace", "manifest", "team-a", "--cluster", "local", "--operator-account", "robot"
     )
     namespace, role_binding = yaml.safe_load_all(out)
@@ -153,8 +162,8 @@ def test_a_workspace_is_printed_for_kubectl(offered: Ocdp):
     assert role_binding["subjects"][0]["name"] == "robot"
 
 
-def test_a_workspace_that_is_not_placed_has_no_manifest(offered: Ocdp):
-    code, out, err = offered("workspace", "manifest", "team-a", "--cluster", "far")
+async def test_a_workspace_that_is_not_placed_has_no_manifest(offered: Ocdp):
+    code, out, err = await offered("workspace", "manifest", "team-a", "--cluster", "far")
     assert (code, out) == (1, "")
     assert "not placed in cluster far" in err
 
@@ -167,32 +176,33 @@ def test_a_workspace_that_is_not_placed_has_no_manifest(offered: Ocdp):
         ("binding", ["code-server", "workspace", "team-a", "enabled"]),
     ],
 )
-def test_the_rest_of_the_catalog_is_listed(offered: Ocdp, command: str, row: list[str]):
-    _, out, _ = offered(command, "list")
+async def test_the_rest_of_the_catalog_is_listed(offered: Ocdp, command: str, row: list[str]):
+    _, out, _ = await offered(command, "list")
     assert [line.split() for line in out.splitlines()[1:]] == [row]
-    documents = list(yaml.safe_load_all(offered(command, "list", "-o", "yaml")[1]))
-    _, out, _ = offered(command, "apply", "-f", "-", documents=documents)
+    documents = list(yaml.safe_load_all((await offered(command, "list", "-o", "yaml"))[1]))
+    _, out, _ = await offered(command, "apply", "-f", "-", documents=documents)
     assert all("unchanged" in line for line in out.splitlines())
 
 
-def test_an_offer_is_taken_back_by_disabling_it(offered: Ocdp):
+async def test_an_offer_is_taken_back_by_disabling_it(offered: Ocdp):
     document = {"kind": "AccessBinding", "template": "code-server", "workspace": "team-a", "disabled": True}
-    assert "changed" in offered("binding", "apply", "-f", "-", documents=[document])[1]
-    assert "disabled" in offered("binding", "list")[1]
+    assert "changed" in (await offered("binding", "apply", "-f", "-", documents=[document]))[1]
+    assert "disabled" in (await offered("binding", "list"))[1]
 
 
-def test_a_binding_of_a_user_is_stored_like_any_other(offered: Ocdp):
+async def test_a_binding_of_a_user_is_stored_like_any_other(offered: Ocdp):
     document = {"kind": "AccessBinding", "template": "code-server", "user": "ada"}
-    _, out, _ = offered("binding", "apply", "-f", "-", documents=[document])
+    _, out, _ = await offered("binding", "apply", "-f", "-", documents=[document])
     assert out == "binding of code-server to user ada created\n"
 
 
-def test_migrating_again_and_granting_are_told(offered: Ocdp):
-    assert "already" in offered("catalog", "migrate")[1]
+async def test_migrating_again_and_granting_are_told(offered: Ocdp):
+    assert "already" in (await offered("catalog", "migrate"))[1]
     assert (
-        "may read the catalog, and nothing more" in offered("catalog", "grant", "--role", "ocdp_operator")[1]
+        "may read the catalog, and nothing more"
+        in (await offered("catalog", "grant", "--role", "ocdp_operator"))[1]
     )
-    code, _, err = offered("catalog", "grant", "--role", "postgres")
+    code, _, err = await offered("catalog", "grant", "--role", "postgres")
     assert code == 1
     assert "could also write" in err
 

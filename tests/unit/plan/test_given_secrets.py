@@ -111,6 +111,13 @@ def test_a_secret_in_any_other_form_is_refused_without_quoting_it(given_value, p
     assert CANARY not in error.message
 
 
+def test_a_secret_may_be_null_where_its_types_say_so():
+    nullable = SECRET | {"type": ["string", "null"]}
+
+    assert fill({"a": None}, schema({"a": nullable})) == {"a": None}
+    assert "is a secret" in refusal({"a": CANARY}, schema({"a": nullable})).message
+
+
 def test_a_secret_that_can_be_generated_says_so_when_it_is_refused():
     rules = schema({"a": {"x-ocdp": {"generate": {}}}, "b": SECRET})
 

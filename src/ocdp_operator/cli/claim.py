@@ -33,7 +33,7 @@ from ocdp_operator.cli.claims.verdict import (
 )
 from ocdp_operator.cli.output import FAILED, Format, Output, show_document
 from ocdp_operator.cli.target import Context, Kubeconfig, Namespace, target
-from ocdp_operator.errors import SettingsError
+from ocdp_operator.errors import Refused, SettingsError
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
 from ocdp_operator.model.kinds import CLAIM
 from ocdp_operator.model.names import ROTATE
@@ -289,6 +289,8 @@ def rotate(
     request = secrets.token_hex(8) + ("/" + ",".join(key) if key else "")
 
     async def ask(claims: UserClaims) -> None:
+        if key:
+            _check_credentials(WorkloadClaim.parse(await claims.get(name)), key)
         await claims.change(name, {"metadata": {"annotations": {ROTATE: request}}})
         _say(
             f"claim {name}: new credentials are asked for ({', '.join(key or ['all that are generated'])})",
@@ -298,6 +300,18 @@ def rotate(
             await _finish(claims, name, partial(rotated, request=request), timeout, output)
 
     _run(ask, (kubeconfig, context, namespace))
+
+
+def _check_credentials(claim: WorkloadClaim, keys: list[str]) -> None:
+    known = claim.status.credentials_secret_ref
+    unknown = sorted(set(keys) - set(known.keys if known else ()))
+    if unknown:
+        raise Refused(
+            f"claim {claim.key.name} has no credential {', '.join(unknown)}.",
+            remedy=f"Choose of {', '.join(known.keys)}."
+            if known
+            else "It has no credentials of its own yet.",
+        )
 
 
 @app.command()

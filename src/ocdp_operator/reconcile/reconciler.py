@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Any
 
 import structlog
 
-from ocdp_operator.errors import CATALOG, Conflict, Reason, ReconcileError, Stalled, Waiting
+from ocdp_operator.errors import CATALOG, Conflict, OcdpError, Reason, ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
 from ocdp_operator.model.identity import Stamping
@@ -125,10 +125,17 @@ class Reconciler:
         if error is not None:
             run.found(error=error)
         before = run.claim.status
-        status = summarize(run.claim, run.facts, self.now())
-        if error is None and self._is_mere_progress(run, status, memory):
-            return _PROGRESS - (self.clock() - memory.written_at)
-        await run.write_status(status)
+        try:
+            status = summarize(run.claim, run.facts, self.now())
+            if error is None and self._is_mere_progress(run, status, memory):
+                return _PROGRESS - (self.clock() - memory.written_at)
+            await run.write_status(status)
+        except OcdpError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - what was found out cannot be told: then that is told
+            error = self._as_error(run, fault)
+            run.facts = replace(run.on_record(), inventory=run.facts.inventory, error=error)
+            await run.write_status(summarize(run.claim, run.facts, self.now()))
         memory.written_at = self.clock()
         await self._tell(run, before)
         await self._write_workload_status(run)

@@ -59,8 +59,12 @@ class Run:
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
+        self.facts = self.on_record()
+
+    def on_record(self) -> Facts:
+        """What the claim's status says, before anything is found out."""
         status = self.claim.status
-        self.facts = Facts(
+        return Facts(
             applied=self._stands_applied(),
             applied_message=applied.message if (applied := status.condition_set.get("Applied")) else "",
             inventory=status.recorded,

@@ -34,3 +34,35 @@ async def test_the_same_base_without_it_passes(renderer: KustomizeRenderer, make
     artifact = make_artifact(forbidden_files(()))
 
     check(await renderer.render(artifact, build_overlay(asked, artifact.files)), asked, LIMITS)
+
+
+async def test_a_base_that_renders_nothing_is_refused(
+    renderer: KustomizeRenderer, make_artifact: MakeArtifact
+):
+    asked = workload({})
+    account = b"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}\n"
+    dropped = b"resources: [web.yaml]\npatches: [{path: drop.yaml}]\n"
+    artifact = make_artifact(
+        {
+            "web/base/kustomization.yaml": dropped,
+            "web/base/web.yaml": account,
+            "web/base/drop.yaml": b"$patch: delete\n" + account,
+        }
+    )
+    rendering = await renderer.render(artifact, build_overlay(asked, artifact.files))
+    with pytest.raises(Stalled) as caught:
+        check(rendering, asked, LIMITS)
+    assert caught.value.reason is Reason.EMPTY_BUILD
+
+
+async def test_a_name_that_the_claims_makes_too_long_is_refused(
+    renderer: KustomizeRenderer, make_artifact: MakeArtifact
+):
+    asked = workload({}, claim_name="a" * 30)
+    files = forbidden_files(())
+    files["web/base/kustomization.yaml"] += b"nameSuffix: -of-a-name-that-is-long-enough\n"
+    artifact = make_artifact(files)
+    rendering = await renderer.render(artifact, build_overlay(asked, artifact.files))
+    with pytest.raises(Stalled) as caught:
+        check(rendering, asked, LIMITS)
+    assert caught.value.reason is Reason.NAME_NOT_ALLOWED

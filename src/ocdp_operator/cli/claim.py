@@ -66,7 +66,8 @@ def create(
     ],
     template: Annotated[str, typer.Option("--template", "-t", help="The template's id.")],
     workspace: Annotated[
-        str | None, typer.Option("--workspace", show_default="the one whose namespace it is")
+        str | None,
+        typer.Option("--workspace", show_default="the namespace's", help="The workspace to make it in."),
     ] = None,
     values: Annotated[
         list[typer.FileBinaryRead] | None,

@@ -33,7 +33,9 @@ _NAMESPACE: Final = "validate"
 _MAX_PLACES: Final = 4
 """Of a problem that is in many places: the others are a number."""
 
-_Program = typer.Option(show_default=False, metavar="FILE", exists=True, dir_okay=False)
+_Program = typer.Option(
+    show_default=False, metavar="FILE", exists=True, dir_okay=False, help="This program, not the one found."
+)
 
 
 @app.command("validate")

@@ -34,6 +34,7 @@ from ocdp_operator.reconcile.credentials import (
     credentials_ref,
     provide_credentials,
 )
+from ocdp_operator.reconcile.environment import in_environment
 from ocdp_operator.reconcile.hosts import hosts_taken
 from ocdp_operator.reconcile.removing import Removal, remove
 from ocdp_operator.reconcile.rendering import Pace, render_bound, with_mappings
@@ -153,7 +154,8 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     workload = await with_mappings(run.ports.expressions, workload)
     await check_references(run, workload.secrets)
     rendered = await render_bound(run.ports, workload, Pace(_FETCH_PATIENCE, progress))
-    artifact, rendering = rendered.artifact, rendered.rendering
+    artifact = rendered.artifact
+    rendering = await in_environment(run, rendered.rendering, workload)
     policy.check(rendering, workload, run.rules.limits)
     with progress.of(Step.APPLY):
         request = asked_rotation(run)

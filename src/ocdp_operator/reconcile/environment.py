@@ -1,0 +1,28 @@
+"""The rendering put into the claim's environment, with what its live objects cannot change any more."""
+
+from __future__ import annotations
+
+from ocdp_operator.model.kinds import PVC
+from ocdp_operator.model.names import ADOPT
+from ocdp_operator.model.objects import ObjectRef, Observed
+from ocdp_operator.model.source import Rendering
+from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.plan.environment import with_environment
+from ocdp_operator.reconcile.run import Run
+
+
+async def in_environment(run: Run, rendering: Rendering, workload: ResolvedWorkload) -> Rendering:
+    """See ``with_environment``. A claim that never had a profile keeps its rendering as it is."""
+    if not (workload.environment.profiles or run.claim.status.profiles):
+        return rendering
+    live: dict[ObjectRef, Observed] = {
+        ref: seen
+        for ref, seen in run.ports.observations.of_claim(run.namespace, run.claim.uid).items()
+        if run.owns(seen)
+    }
+    if run.claim.annotations.get(ADOPT):
+        # What is about to be taken over still carries the former claim's label, and its volumes have their class.
+        for ref in (each.ref for each in rendering.manifests if each.ref.kind == PVC.kind):
+            if ref not in live and (seen := await run.ports.cluster.get(run.namespace, ref)) is not None:
+                live[ref] = seen
+    return with_environment(rendering, workload, live)

@@ -1,0 +1,119 @@
+"""A claim in its environment: profiles reach what it runs, under its upgrade policy, and change nothing that cannot change."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocdp_operator.errors import Reason
+from ocdp_operator.model.conditions import Truth
+from ocdp_operator.model.names import ADOPT
+from tests.support import builders
+from tests.support.pipeline_world import KEY, World, app
+
+
+def publish(world: World, revision: int, **body: object) -> None:
+    """The cluster's profile says this from now on."""
+    world.every_profile.append(builders.profile("cluster", "local", revision=revision, **body))
+
+
+async def started(**spec: object) -> World:
+    """A claim that is Ready, in an environment with a profile."""
+    world = World(app())
+    publish(world, 1, storageClass="first", labels={"x/site": "east"}, registry={"prefix": "r.test"})
+    world.ask_for(**spec)
+    await world.settle()
+    return world
+
+
+async def profiles(world: World) -> list[str]:
+    return [str(ref) for ref in (await world.claim()).status.profiles]
+
+
+def site(world: World) -> str | None:
+    return world.raw("Deployment", "ide-web")["spec"]["template"]["metadata"]["labels"].get("x/site")
+
+
+async def test_a_new_claim_takes_the_newest_profiles_and_records_them():
+    world = await started()
+    assert await profiles(world) == ["local@1"]
+    assert world.raw("PersistentVolumeClaim", "ide-data")["spec"]["storageClassName"] == "first"
+    pod = world.raw("Deployment", "ide-web")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == "r.test/library/app:1"
+    assert world.raw("Workload", "ide")["spec"]["profiles"] == [{"id": "local", "revision": 1}]
+    assert site(world) == "east"
+
+
+async def test_under_manual_a_profile_waits_for_the_pin():
+    world = await started()
+    publish(world, 2, labels={"x/site": "west"})
+    writes = world.cluster.writes
+    await world.reconcile(3)
+    assert (await profiles(world), site(world)) == (["local@1"], "east")
+    assert world.cluster.writes == writes + 2, "its status and one event"
+    world.ask_for(templateRevision=1)
+    await world.settle()
+    assert (await profiles(world), site(world)) == (["local@2"], "west")
+    assert (await world.claim()).status.available_profiles == ()
+
+
+async def test_under_manual_a_profile_waits_for_the_policy():
+    world = await started()
+    publish(world, 2, labels={"x/site": "west"})
+    await world.settle()
+    world.ask_for(upgradePolicy="Auto")
+    await world.settle()
+    assert (await profiles(world), site(world)) == (["local@2"], "west")
+
+
+async def test_under_auto_a_profile_reaches_the_claim():
+    world = await started(upgradePolicy="Auto")
+    publish(world, 2, labels={"x/site": "west"})
+    await world.settle()
+    assert (await profiles(world), site(world)) == (["local@2"], "west")
+    assert not [event for event in world.cluster.events if event.reason is Reason.UPDATE_AVAILABLE]
+
+
+@pytest.mark.parametrize("body", [{"storageClass": "second"}, {}], ids=["another class", "no class"])
+async def test_a_volume_keeps_its_class_under_another_profile(body: dict[str, str]):
+    world = await started(upgradePolicy="Auto")
+    publish(world, 2, labels={"x/site": "west"}, **body)
+    await world.settle()
+    assert await profiles(world) == ["local@2"]
+    assert world.raw("PersistentVolumeClaim", "ide-data")["spec"]["storageClassName"] == "first"
+    ready = (await world.claim()).status.condition_set.get("Ready")
+    assert ready is not None
+    assert ready.status is Truth.TRUE
+
+
+async def test_a_volume_that_is_taken_over_keeps_its_class():
+    world = await started()
+    uid = (await world.claim()).uid
+    world.cluster.delete_claim(KEY)
+    await world.reconcile(8)
+    publish(world, 2, storageClass="second")
+    world.ask_for()
+    world.cluster.claims[KEY]["metadata"]["annotations"] = {ADOPT: uid}
+    await world.settle()
+    assert await profiles(world) == ["local@2"]
+    assert world.raw("PersistentVolumeClaim", "ide-data")["spec"]["storageClassName"] == "first"
+
+
+async def test_profiles_that_the_catalog_lost_stop_updates_and_not_what_runs():
+    world = await started()
+    before = world.live()
+    world.every_profile.clear()
+    await world.reconcile(2)
+    status = (await world.claim()).status
+    assert status.failure is not None
+    assert status.failure.code == Reason.REVISION_NOT_FOUND
+    assert "local@1" in status.failure.message
+    assert world.live() == before
+    assert await profiles(world) == ["local@1"]
+
+
+async def test_a_settled_claim_is_left_alone():
+    world = await started()
+    writes, renders = world.cluster.writes, world.renders
+    world.restart()
+    await world.reconcile(3)
+    assert (world.cluster.writes, world.renders) == (writes, renders)

@@ -11,6 +11,8 @@ import yaml
 from ocdp_operator.dev.snapshot import APPS, VERSION
 from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.names import MAX_CLAIM_NAME
+from ocdp_operator.model.profile import ProfileRef, ProfileRevision
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
     ClusterEntry,
@@ -19,6 +21,7 @@ from ocdp_operator.model.publication import (
     parse_entries,
 )
 from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.plan.profiles import merge
 from ocdp_operator.plan.subschemas import is_secret
 from ocdp_operator.plan.values import fill, look_up
 
@@ -29,8 +32,10 @@ KINDS = {
     "Workspace": WorkspaceEntry,
     "AccessBinding": BindingEntry,
     "WorkloadTemplate": TemplateEntry,
+    "EnvironmentProfile": EnvironmentProfileEntry,
 }
 CATALOG = {path.stem: path for path in sorted((EXAMPLES / "catalog").glob("*.yaml"))}
+PROFILES = {path.stem: path for path in sorted((EXAMPLES / "profiles").glob("*.yaml"))}
 TEMPLATES = {path.stem: path for path in sorted((EXAMPLES / "templates").glob("*.yaml"))}
 CLAIMS = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((EXAMPLES / "claims").glob("*.yaml"))
@@ -67,7 +72,11 @@ MAPPINGS = [
 ]
 
 
-@pytest.mark.parametrize("path", [*CATALOG.values(), *TEMPLATES.values()], ids=[*CATALOG, *TEMPLATES])
+@pytest.mark.parametrize(
+    "path",
+    [*CATALOG.values(), *TEMPLATES.values(), *PROFILES.values()],
+    ids=[*CATALOG, *TEMPLATES, *PROFILES],
+)
 def test_a_file_is_accepted_by_the_command_that_takes_it(path: Path):
     assert entries(path)
 
@@ -164,15 +173,27 @@ def test_no_boolean_reaches_the_config_file_of_code_server():
             assert "default" not in node or node["default"] != "", mapping.source
 
 
-@pytest.mark.parametrize("path", sorted((EXAMPLES / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_profile_is_of_a_known_place_and_says_that_nothing_reads_it_yet(path: Path):
-    profile = yaml.safe_load(path.read_text())
+@pytest.mark.parametrize("path", PROFILES.values(), ids=PROFILES)
+def test_a_profile_is_of_a_known_place(path: Path):
     of = {
         "cluster": {cluster.id for cluster in entries_of("Cluster")},
         "customer": {workspace.customer for workspace in entries_of("Workspace")},
         "workspace": {workspace.id for workspace in entries_of("Workspace")},
     }
-    (layer,) = of.keys() & profile.keys()
-    assert profile["kind"] == "EnvironmentProfile"
-    assert profile[layer] in of[layer]
-    assert path.read_text().startswith("# Read by a coming version; today no command takes it.")
+    (profile,) = entries(path)
+    layer, subject = profile.subject
+    assert subject in of[layer]
+
+
+def test_the_profiles_merge_and_nothing_of_them_is_overruled():
+    layers = [entry for path in PROFILES.values() for entry in entries(path)]
+    layers.sort(key=lambda entry: entry.subject)
+    environment = merge(
+        [
+            ProfileRevision(ProfileRef(id=entry.id, revision=1), entry.subject[0], entry.body)
+            for entry in layers
+        ]
+    )
+    assert len(environment.profiles) == 3
+    assert environment.conflicts == ()
+    assert len(environment.fields["labels"]) == 3

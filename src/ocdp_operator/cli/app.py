@@ -9,7 +9,19 @@ import typer
 
 from ocdp_operator import __version__
 from ocdp_operator.adapters.catalog.schema import HEAD
-from ocdp_operator.cli import binding, catalog, claim, cluster, demo, dev, manifests, run, template, workspace
+from ocdp_operator.cli import (
+    binding,
+    catalog,
+    claim,
+    cluster,
+    demo,
+    dev,
+    manifests,
+    profile,
+    run,
+    template,
+    workspace,
+)
 from ocdp_operator.cli.output import tell
 from ocdp_operator.errors import OcdpError
 
@@ -21,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _commands in (claim, catalog, template, cluster, workspace, binding, manifests, dev):
+for _commands in (claim, catalog, template, cluster, workspace, binding, profile, manifests, dev):
     app.add_typer(_commands.app)
 app.command()(run.run)
 dev.app.command()(demo.demo)

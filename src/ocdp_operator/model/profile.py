@@ -59,5 +59,7 @@ class Environment:
     tolerations and pull secrets, which come from several profiles."""
     profiles: tuple[ProfileRef, ...] = ()
     """The revisions that were merged, in the order of the layers."""
+    locks: Mapping[str, ProfileRef] = field(default_factory=dict)
+    """Dotted path of each locked field -> the profile that locked it first."""
     conflicts: tuple[LockConflict, ...] = ()
     """What later layers said of locked fields, in the order of the layers."""

@@ -31,6 +31,7 @@ def merge(revisions: Sequence[ProfileRevision]) -> Environment:
         fields=merging.fields,
         origins=merging.origins,
         profiles=tuple(revision.ref for revision in revisions),
+        locks=merging.locks,
         conflicts=tuple(merging.conflicts),
     )
 
@@ -55,6 +56,21 @@ def needed(environment: Environment, *steps: str) -> Any:
             remedy=f"Add {name} to the profile of the cluster, the customer or the workspace.",
         )
     return found
+
+
+def locked_by(environment: Environment, pointer: str) -> ProfileRef | None:
+    """The profile whose lock holds the field at this pointer, if one does."""
+    return _owner(environment.locks, dotted(pointer))
+
+
+def dotted(pointer: str) -> str:
+    """The dotted path, as locks and mappings write it, of a JSON pointer."""
+    return ".".join(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+
+
+def _owner(locks: Mapping[str, ProfileRef], path: str) -> ProfileRef | None:
+    owners = (owner for lock, owner in locks.items() if path == lock or path.startswith(f"{lock}."))
+    return next(owners, None)
 
 
 def pointer_of(steps: Sequence[str]) -> str:
@@ -84,9 +100,8 @@ class _Merging:
     def _object(self, place: dict[str, Any], said: Mapping[str, Any], at: _Steps) -> None:
         for name, value in said.items():
             steps = (*at, name)
-            if (owner := self._locked_by(steps)) is not None:
-                if place.get(name) != value:
-                    self.conflicts.append(LockConflict(pointer_of(steps), self.layer, owner))
+            if (owner := _owner(self.locks, ".".join(steps))) is not None:
+                self._overrule(place.get(name), value, steps, owner)
             elif value is None:
                 self._take_away(place, name, steps)
             elif isinstance(value, Mapping):
@@ -97,6 +112,15 @@ class _Merging:
                 self._forget(steps)
                 place[name] = value
                 self.origins[pointer_of(steps)] = self.layer
+
+    def _overrule(self, there: Any, said: Any, steps: _Steps, owner: ProfileRef) -> None:
+        """Notes every leaf that would have been changed."""
+        if isinstance(said, Mapping) and said:
+            below = there if isinstance(there, Mapping) else {}
+            for name, value in said.items():
+                self._overrule(below.get(name), value, (*steps, name), owner)
+        elif there != said:
+            self.conflicts.append(LockConflict(pointer_of(steps), self.layer, owner))
 
     def _descend(self, place: dict[str, Any], name: str, said: Mapping[str, Any], steps: _Steps) -> None:
         below = place.get(name)
@@ -135,11 +159,6 @@ class _Merging:
     def _keeps_locked_part(self, place: Mapping[str, Any], name: str, steps: _Steps) -> bool:
         prefix = f"{'.'.join(steps)}."
         return isinstance(place.get(name), dict) and any(path.startswith(prefix) for path in self.locks)
-
-    def _locked_by(self, steps: _Steps) -> ProfileRef | None:
-        path = ".".join(steps)
-        owners = (owner for lock, owner in self.locks.items() if path == lock or path.startswith(f"{lock}."))
-        return next(owners, None)
 
     def _forget(self, steps: _Steps) -> None:
         gone = pointer_of(steps)

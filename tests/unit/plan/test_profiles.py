@@ -119,12 +119,12 @@ def test_every_leaf_says_who_set_it():
 def test_what_a_lock_overrules_is_listed():
     merged = environment(
         {"ingress": {"class": "a"}, "storageClass": "a", "locked": ["ingress", "storageClass"]},
-        {"ingress": {"class": "b"}, "storageClass": "a", "locked": ["ingress"]},
+        {"ingress": {"class": "b", "domain": None}, "storageClass": "a", "locked": ["ingress"]},
         {"ingress": None},
     )
     cluster, customer, workspace = merged.profiles
     assert merged.conflicts == (
-        LockConflict("/ingress", customer, cluster),
+        LockConflict("/ingress/class", customer, cluster),
         LockConflict("/ingress", workspace, cluster),
     )
 

@@ -17,6 +17,7 @@ from ocdp_operator.adapters.catalog.connection import CatalogConnection, writing
 from ocdp_operator.adapters.catalog.failures import MIGRATE, refused
 from ocdp_operator.adapters.catalog.history import history_of
 from ocdp_operator.adapters.catalog.schema import HEAD
+from ocdp_operator.model.profile import Layer, ProfileRef, ProfileRevision
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
@@ -171,6 +172,26 @@ class CatalogRegistry:
         """Every revision of one profile, newest first; never empty."""
         return await self._profiles(profile_id)
 
+    async def environments(
+        self, places: Sequence[tuple[str, str]]
+    ) -> tuple[tuple[ProfileRevision, ...], ...]:
+        """The newest profiles of each workspace in its cluster, in the order of the layers; disabled ones are left out."""
+        customers = {workspace.id: workspace.customer for workspace in await self.workspaces()}
+        clusters = {cluster.id for cluster in await self.clusters()}
+        layers = {each.subject: _revision_of(each) for each in await self.profiles() if not each.disabled}
+        found = []
+        for workspace, cluster in places:
+            for what, name, known in (("workspace", workspace, customers), ("cluster", cluster, clusters)):
+                if name not in known:
+                    raise PublicationError(f"There is no {what} {name}.", remedy=f"See `ocdp {what} list`.")
+            subjects = (
+                (Layer.CLUSTER, cluster),
+                (Layer.CUSTOMER, customers[workspace]),
+                (Layer.WORKSPACE, workspace),
+            )
+            found.append(tuple(layers[subject] for subject in subjects if subject in layers))
+        return tuple(found)
+
     async def disable_profile(self, profile_id: str) -> Change:
         """Takes a profile out of use."""
         async with self._cursor() as cursor, self._connection.transaction():
@@ -231,6 +252,11 @@ async def _write(cursor: AsyncCursor[Any], item: Storable) -> tuple[Change, ...]
             return await writes.write_binding(cursor, item)
         case EnvironmentProfileEntry():
             return await writes.write_profile(cursor, item)
+
+
+def _revision_of(entry: EnvironmentProfileEntry) -> ProfileRevision:
+    revision = entry.published.revision if entry.published else 0
+    return ProfileRevision(ProfileRef(id=entry.id, revision=revision), entry.subject[0], entry.body)
 
 
 def _profile(row: Any) -> EnvironmentProfileEntry:

@@ -19,6 +19,7 @@ from ocdp_operator.cli.output import (
     show_table,
     state,
 )
+from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
     ClusterEntry,
@@ -72,7 +73,7 @@ def show_history(dsn: str, entry: _E, output: Format) -> None:
         show_documents([{"at": at.isoformat(), "what": what} for at, what in rows], output)
 
 
-def switch(dsn: str, entry: _E, *, disabled: bool) -> None:
+def switch(dsn: str, entry: _E | EnvironmentProfileEntry, *, disabled: bool) -> None:
     """Takes the entry out of use, or into use again, and says whether that changed anything."""
     switched = entry.model_copy(update={"disabled": disabled})
     changes = in_catalog(dsn, lambda registry: registry.apply([switched]))

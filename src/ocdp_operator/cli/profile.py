@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
+from ocdp_operator.cli.entries import in_catalog, switch
 from ocdp_operator.cli.output import (
     Dsn,
     Files,
@@ -22,7 +22,7 @@ from ocdp_operator.cli.output import (
     show_table,
     state,
 )
-from ocdp_operator.model.profile import Environment, LockConflict, ProfileRef, ProfileRevision
+from ocdp_operator.model.profile import Environment, LockConflict, ProfileRef
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import Change, to_document
 from ocdp_operator.model.wire import canonical_json
@@ -40,7 +40,8 @@ Profile = Annotated[str, typer.Argument(help="The profile's id.", show_default=F
 @app.command()
 def apply(files: Files, dsn: Dsn) -> None:
     """Publish a revision of each profile, unless its newest one says the same."""
-    changes, conflicts = asyncio.run(_apply(dsn, read_entries(files, EnvironmentProfileEntry)))
+    entries = read_entries(files, EnvironmentProfileEntry)
+    changes, conflicts = in_catalog(dsn, lambda registry: _apply(registry, entries))
     show_changes(changes)
     for note in conflicts:
         typer.echo(f"note: {note}", err=True)
@@ -49,7 +50,7 @@ def apply(files: Files, dsn: Dsn) -> None:
 @app.command("list")
 def list_(dsn: Dsn, output: Output = Format.TABLE) -> None:
     """List the newest revision of every profile."""
-    entries = asyncio.run(_list(dsn))
+    entries = in_catalog(dsn, lambda registry: registry.profiles())
     columns = ("PROFILE", "OF", "NAME", "REVISION", "PUBLISHED", "STATE", "SAYS")
     show_entries(entries, output, columns=columns, rows=[_row(entry) for entry in entries])
 
@@ -64,7 +65,7 @@ def get(
     output: Output = Format.TABLE,
 ) -> None:
     """Show what one profile says."""
-    entry = asyncio.run(_get(dsn, profile, revision))
+    entry = in_catalog(dsn, lambda registry: registry.profile(profile, revision))
     if output is not Format.TABLE:
         show_documents([to_document(entry)], output)
         return
@@ -76,7 +77,7 @@ def get(
 @app.command()
 def history(profile: Profile, dsn: Dsn, output: Output = Format.TABLE) -> None:
     """List every revision of one profile, newest first, and what each changed."""
-    entries = asyncio.run(_history(dsn, profile))
+    entries = in_catalog(dsn, lambda registry: registry.profile_revisions(profile))
     rows = [
         (*_published(entry), _changed(before, entry))
         for entry, before in zip(entries, (*entries[1:], None), strict=True)
@@ -87,7 +88,13 @@ def history(profile: Profile, dsn: Dsn, output: Output = Format.TABLE) -> None:
 @app.command()
 def disable(profile: Profile, dsn: Dsn) -> None:
     """Give the profile to nobody anew; claims that stay on a revision of it keep it."""
-    show_changes([asyncio.run(_disable(dsn, profile))])
+    switch(dsn, in_catalog(dsn, lambda registry: registry.profile(profile)), disabled=True)
+
+
+@app.command()
+def enable(profile: Profile, dsn: Dsn) -> None:
+    """Take a disabled profile into use again."""
+    switch(dsn, in_catalog(dsn, lambda registry: registry.profile(profile)), disabled=False)
 
 
 @app.command()
@@ -98,7 +105,8 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a new claim of a workspace gets in a cluster, and which profile says so."""
-    environment = merge(asyncio.run(_layers(dsn, workspace, cluster)))
+    (layers,) = in_catalog(dsn, lambda registry: registry.environments([(workspace, cluster)]))
+    environment = merge(layers)
     if output is not Format.TABLE:
         show_document(_document(environment), output)
         return
@@ -112,46 +120,21 @@ def show(
 
 
 async def _apply(
-    dsn: str, entries: Sequence[EnvironmentProfileEntry]
+    registry: CatalogRegistry, entries: Sequence[EnvironmentProfileEntry]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    async with CatalogRegistry.connect(dsn) as registry:
-        changes = await registry.apply(entries)
-        places = [
-            (workspace.id, placement.cluster)
-            for workspace in await registry.workspaces()
-            for placement in workspace.placements
-            if not (workspace.disabled or placement.disabled)
-        ]
-        profiles = await registry.environments(places)
+    """Stores the profiles, and tells what locks overrule in them wherever a workspace is placed."""
+    changes = await registry.apply(entries)
+    places = [
+        (workspace.id, placement.cluster)
+        for workspace in await registry.workspaces()
+        for placement in workspace.placements
+        if not (workspace.disabled or placement.disabled)
+    ]
     ours = {entry.id for entry in entries}
-    conflicts = (conflict for layers in profiles for conflict in merge(layers).conflicts)
+    environments = await registry.environments(places)
+    conflicts = (conflict for layers in environments for conflict in merge(layers).conflicts)
     told = (_conflict(each) for each in conflicts if {each.profile.id, each.locked_by.id} & ours)
     return changes, tuple(dict.fromkeys(told))
-
-
-async def _list(dsn: str) -> tuple[EnvironmentProfileEntry, ...]:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.profiles()
-
-
-async def _get(dsn: str, profile: str, revision: int | None) -> EnvironmentProfileEntry:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.profile(profile, revision)
-
-
-async def _history(dsn: str, profile: str) -> tuple[EnvironmentProfileEntry, ...]:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.profile_revisions(profile)
-
-
-async def _disable(dsn: str, profile: str) -> Change:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return await registry.disable_profile(profile)
-
-
-async def _layers(dsn: str, workspace: str, cluster: str) -> tuple[ProfileRevision, ...]:
-    async with CatalogRegistry.connect(dsn) as registry:
-        return (await registry.environments([(workspace, cluster)]))[0]
 
 
 def _published(entry: EnvironmentProfileEntry) -> tuple[str, str, str]:

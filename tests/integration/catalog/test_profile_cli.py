@@ -132,6 +132,8 @@ def test_a_disabled_profile_is_given_to_nobody_anew(published: Ocdp):
         published("profile", "show", "--workspace", "team-a", "--cluster", "local", "-o", "yaml")[1]
     )
     assert shown["profiles"] == ["local@1", "team-a@1"]
+    assert published("profile", "enable", "acme")[1] == "profile acme changed: enabled\n"
+    assert published("profile", "enable", "acme")[1] == "profile acme unchanged: enabled\n"
 
 
 def test_the_merged_environment_says_where_each_field_comes_from(published: Ocdp):

@@ -151,16 +151,6 @@ async def test_a_profile_is_listed_as_it_was_published(catalog_dsn: str):
         assert [change.action for change in await registry.apply(listed)] == [Action.UNCHANGED] * 3
 
 
-async def test_a_profile_is_disabled_by_its_id(catalog_dsn: str):
-    async with CatalogRegistry.connect(catalog_dsn) as registry:
-        await registry.apply([ClusterEntry(id="local"), profile()])
-        assert (await registry.disable_profile("local")).action is Action.CHANGED
-        assert (await registry.disable_profile("local")).action is Action.UNCHANGED
-        assert (await registry.profile("local")).disabled
-        with pytest.raises(PublicationError, match="no profile other"):
-            await registry.disable_profile("other")
-
-
 async def test_a_subject_that_has_a_profile_is_told_which_one(catalog_dsn: str):
     async with CatalogRegistry.connect(catalog_dsn) as registry:
         await registry.apply([ClusterEntry(id="local"), profile("first")])

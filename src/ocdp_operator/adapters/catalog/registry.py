@@ -192,12 +192,6 @@ class CatalogRegistry:
             found.append(tuple(layers[subject] for subject in subjects if subject in layers))
         return tuple(found)
 
-    async def disable_profile(self, profile_id: str) -> Change:
-        """Takes a profile out of use."""
-        async with self._cursor() as cursor, self._connection.transaction():
-            await cursor.execute("SELECT writes FROM ocdp.counter FOR UPDATE")
-            return await writes.disable_profile(cursor, profile_id)
-
     async def _profiles(
         self, profile_id: str | None = None, revision: int | None = None, *, newest: bool = False
     ) -> tuple[EnvironmentProfileEntry, ...]:

@@ -93,11 +93,6 @@ SELECT revision, body FROM ocdp.environment_profile_revisions WHERE profile_id =
 _PROFILE_REVISION = """
 INSERT INTO ocdp.environment_profile_revisions (profile_id, revision, body) VALUES (%(id)s, %(revision)s, %(body)s)
 """
-_DISABLE_PROFILE = """
-WITH stored AS (SELECT id, disabled_at IS NOT NULL AS before FROM ocdp.environment_profiles WHERE id = %(id)s),
-     disabled AS (UPDATE ocdp.environment_profiles SET disabled_at = now() WHERE id = %(id)s AND disabled_at IS NULL)
-SELECT before FROM stored
-"""
 _LAYERS: Final = {Layer.CLUSTER: "cluster_id", Layer.CUSTOMER: "customer", Layer.WORKSPACE: "workspace_id"}
 _SUBJECTS: Final = {"workspace": "workspace_id", "user": "username", "group": "group_name"}
 _NEEDED: Final[dict[str, tuple[LiteralString, str]]] = {
@@ -237,15 +232,6 @@ async def _check_profile_place(cursor: AsyncCursor[Any], entry: EnvironmentProfi
                 f"{layer.capitalize()} {subject} has the profile {other.id} already.",
                 remedy=f"Change that one, or disable it first: `ocdp profile disable {other.id}`.",
             )
-
-
-async def disable_profile(cursor: AsyncCursor[Any], id_: str) -> Change:
-    """Takes a profile out of use; claims that stay on a revision of it keep it."""
-    await cursor.execute(_DISABLE_PROFILE, {"id": id_})
-    row = await cursor.fetchone()
-    if row is None:
-        raise PublicationError(f"There is no profile {id_}.", remedy="See `ocdp profile list`.")
-    return Change(f"profile {id_}", Action.UNCHANGED if row.before else Action.CHANGED, "disabled")
 
 
 async def _need(cursor: AsyncCursor[Any], what: str, name: str) -> None:

@@ -203,8 +203,7 @@ async def test_18_any_value_is_literal_in_what_kustomize_builds(
 
 def _overlay(values: dict[str, Any], mappings: list[dict[str, Any]]) -> Any:
     """The overlay, or None for values that no manifest can hold."""
-    claimed = workload(values, mappings=mappings)
     try:
-        return build_overlay(claimed, app_files())
+        return build_overlay(workload(values, mappings=mappings), app_files())
     except Stalled:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from math import isfinite
@@ -18,6 +19,8 @@ Setting = tuple[str, Any]
 """A JSON pointer (RFC 6901) and the value that is set there."""
 
 _INTEGERS: Final = range(-(2**63), 2**64)
+_BREAKS: Final = re.compile("\u2028|\u2029".encode())
+"""Line breaks to YAML 1.1, and plain characters to JSON: escaped, they are characters to both."""
 _YAML: Final = (".yaml", ".yml")
 _JSON: Final = (".json",)
 _ENV: Final = (".env", ".properties")
@@ -40,7 +43,8 @@ def with_settings(name: str, content: bytes, settings: Sequence[Setting]) -> byt
         _set(name, document, pointer, deepcopy(value))
     if suffix in _YAML:
         document = _with_yaml_numbers(document)
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    written = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return _BREAKS.sub(lambda found: b"\\u202" + (b"8" if found[0][-1] == 0xA8 else b"9"), written)
 
 
 def as_text(name: str, pointer: str, value: Any) -> str:

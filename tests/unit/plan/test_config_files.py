@@ -106,3 +106,11 @@ def test_any_text_stays_itself_for_parsers_of_yaml_and_of_json(text: str):
     content = with_settings("x.yaml", b"a: 1\n", [("/it", text)])
     assert yaml.safe_load(content)["it"] == text
     assert orjson.loads(content)["it"] == text
+
+
+@pytest.mark.parametrize("name", ["c.yaml", "c.json"])
+@pytest.mark.parametrize("text", ["\u2028", "a \u2028 b", "\u2029\n", "é\u2028"], ids=repr)
+def test_what_yaml_takes_for_a_line_break_stays_a_character_of_text_and_of_keys(name: str, text: str):
+    written = with_settings(name, b"", [("/x", {text: text})]) if name == "c.yaml" else None
+    written = written or with_settings(name, b"{}", [("/x", {text: text})])
+    assert yaml.safe_load(written) == orjson.loads(written) == {"x": {text: text}}

@@ -138,6 +138,7 @@ MODEL: Final = st.fixed_dictionaries(
     optional={
         "note": st.none() | TEXTS,
         "weight": st.integers(-(10**9), 10**9) | st.floats(-1e300, 1e300),
+        "apiKey": REFERENCE,
     },
 )
 ACCEPTED: Final = st.fixed_dictionaries(

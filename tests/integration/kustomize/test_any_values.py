@@ -50,7 +50,8 @@ async def test_what_the_schema_accepts_lands_as_it_is_and_changes_nothing_else(
 async def test_awkward_text_lands_as_it_is(
     renderer: KustomizeRenderer, make_artifact: MakeArtifact, plain: Objects, text: str
 ):
-    models = [{"name": text[:64], "note": text}]
+    reference = {"secretKeyRef": {"name": "mine", "key": "k"}}
+    models = [{"name": text[:64], "note": text, "apiKey": reference}]
     await check(renderer, make_artifact, {"text": text, "data": {text: [text]}, "models": models}, plain)
 
 

@@ -7,6 +7,8 @@ from decimal import ROUND_CEILING, Decimal, InvalidOperation, localcontext
 from hashlib import sha256
 from typing import Any, Final
 
+from ocdp_operator.model.secrets import TOKEN_MARKS
+
 MAX_LABEL: Final = 63
 """Characters of a DNS label."""
 MAX_ENV_NAME: Final = 48
@@ -109,5 +111,4 @@ def env_name(text: Any) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Secrets are control characters here; no name holds any."""
-    return not any(char < " " for char in text)
+    return not any(mark in text for mark in TOKEN_MARKS)

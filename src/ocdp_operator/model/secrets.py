@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+TOKEN_MARKS: Final = ("\x02", "\x03")
+"""What stands for a secret in expressions begins and ends with these: no user's value may hold them, and no manifest can."""
 
 
 class Alphabet(StrEnum):

@@ -25,11 +25,9 @@ from ocdp_operator.model.values_schema import ValuesSchema
 from ocdp_operator.model.wire import canonical_json
 from ocdp_operator.plan.secret_values import holds_token, secret_text, secrets_of, with_tokens
 from ocdp_operator.plan.subschemas import TooDeep
-from ocdp_operator.plan.values import look_up, pointer, roots_of, template_fault
+from ocdp_operator.plan.values import UNPRINTABLE, look_up, pointer, roots_of, template_fault
 from ocdp_operator.plan.wording import shown
 
-_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
-"""Characters that YAML cannot hold, or changes; tabs and line breaks are fine."""
 _PATH: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE_PARTS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "name": (
@@ -140,7 +138,7 @@ class _Binding:
     def checked(self, bound: Bound) -> Any:
         """The value as it goes into the overlay, of a type that its target takes."""
         mapping, value = bound.mapping, bound.value
-        if any(_UNPRINTABLE.search(text) for text in _texts(value)):
+        if any(UNPRINTABLE.search(text) for text in _texts(value)):
             raise self._misfit(bound, "holds a control character, which no manifest can hold")
         if type(value) in {int, float} and mapping.from_ is not None:
             value = _with_unit(

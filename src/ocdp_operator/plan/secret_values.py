@@ -13,14 +13,20 @@ from typing import Any, Final
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.effort import Effort
 from ocdp_operator.model.keyword import KEYWORD
-from ocdp_operator.model.secrets import Alphabet, GenerateRule, SecretReference, SecretText, SecretValue
+from ocdp_operator.model.secrets import (
+    TOKEN_MARKS,
+    Alphabet,
+    GenerateRule,
+    SecretReference,
+    SecretText,
+    SecretValue,
+)
 from ocdp_operator.plan.subschemas import of_item, of_others, of_property, parts, says_secret
 from ocdp_operator.plan.values import pointer
 
 Path = tuple[str | int, ...]
 
-_OPEN: Final = "\x02"
-_CLOSE: Final = "\x03"
+_OPEN, _CLOSE = TOKEN_MARKS
 _TOKEN: Final = re.compile(f"{_OPEN}([0-9]{{1,9}}){_CLOSE}")
 
 

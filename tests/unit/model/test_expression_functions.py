@@ -64,13 +64,13 @@ def test_a_variables_name_stays_as_it_is_and_anything_else_gets_a_hash():
 
 
 @pytest.mark.parametrize("function", [slug, env_name])
-@pytest.mark.parametrize("given_", [3, None, ["a"], "\x020\x03", "a\n"], ids=repr)
+@pytest.mark.parametrize("given_", [3, None, ["a"], "\x020\x03", "a\x02"], ids=repr)
 def test_a_name_is_made_of_text_that_is_no_secret(function: Any, given_: Any):
     with pytest.raises(BadArgument):
         function(given_)
 
 
-PLAIN = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=200)
+PLAIN = st.text(st.characters(exclude_characters="\x02\x03", exclude_categories=["Cs"]), max_size=200)
 
 
 @given(PLAIN)

@@ -112,6 +112,29 @@ def generate_password(rule: GenerateRule) -> str:
     return rule.prefix + "".join(secrets.choice(alphabet) for _ in range(rule.length))
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewParts:
+    """What a preview reads: the catalog, Git, kustomize and CEL."""
+
+    catalog: PostgresCatalog
+    sources: GitSources
+    renderer: KustomizeRenderer
+    expressions: CelExpressions
+
+
+@asynccontextmanager
+async def preview_parts(settings: Settings, dsn: str) -> AsyncIterator[PreviewParts]:
+    """The parts of a preview, opened; closed again after the block. Raises SettingsError."""
+    async with AsyncExitStack() as stack:
+        catalog = PostgresCatalog(dsn, max_connections=1)
+        await catalog.open()
+        stack.push_async_callback(catalog.close)
+        git = await stack.enter_async_context(sources(settings))
+        kustomize = await stack.enter_async_context(renderer(settings))
+        cel = await stack.enter_async_context(expressions())
+        yield PreviewParts(catalog, git, kustomize, cel)
+
+
 class Operator:
     """The operator: watches, queue, workers and probes, until it is told to stop or loses its Lease."""
 

@@ -17,6 +17,7 @@ from ocdp_operator.cli import (
     demo,
     dev,
     manifests,
+    preview,
     profile,
     run,
     template,
@@ -35,7 +36,8 @@ app = typer.Typer(
 )
 for _commands in (claim, catalog, template, cluster, workspace, binding, profile, manifests, dev):
     app.add_typer(_commands.app)
-app.command()(run.run)
+for _command in (preview.render, preview.diff, preview.explain, run.run):
+    app.command()(_command)
 dev.app.command()(demo.demo)
 
 

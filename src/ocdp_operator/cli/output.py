@@ -120,7 +120,18 @@ def show_document(document: Mapping[str, Any], output: Format) -> None:
 
 def to_yaml(documents: Sequence[dict[str, Any]]) -> str:
     """The documents, one after the other."""
-    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
+    return str(yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text of several lines as it stands, below ``|``."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in data.strip("\n") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, header: bool = True) -> None:

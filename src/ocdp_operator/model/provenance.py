@@ -34,6 +34,8 @@ class PlatformPart(StrEnum):
     RETENTION = "retention"
     CREDENTIALS = "credentials"
     """The version by which pods roll, and the type of the credentials Secret."""
+    KEPT = "kept"
+    """As it lives: it can never change, whatever the environment says now."""
     KIND = "kind"
     OTHER = "other"
     """Anything else that the operator adds of itself."""
@@ -112,7 +114,7 @@ class PlatformLayer:
     part: PlatformPart
 
     def __str__(self) -> str:
-        return self.part
+        return str(self.part)
 
 
 Layer: TypeAlias = BaseLayer | ComponentLayer | MappingLayer | ProfileLayer | GeneratedLayer | PlatformLayer

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from ocdp_operator.errors import OcdpError
-from ocdp_operator.model.profile import Environment, ProfileRef
-from ocdp_operator.model.provenance import Layer, ProfileLayer
+from ocdp_operator.model.profile import Environment
+from ocdp_operator.model.provenance import Layer, PlatformLayer, PlatformPart, ProfileLayer
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.plan.inner_files import looked_into
 from ocdp_operator.plan.layers import Naming, Stem, Traces, always, over
@@ -16,6 +16,8 @@ from ocdp_operator.plan.tracing import Leaf, leaves, rewritten, traced
 
 EnvironmentOn: TypeAlias = Callable[[Environment], Rendering]
 """The same rendering in another environment."""
+
+_Change: TypeAlias = Callable[[Any, list[str]], Any]
 
 _FOR_MAPPINGS: Final = ("parameters", "locked")
 """Fields that reach no object by themselves."""
@@ -25,27 +27,37 @@ _OTHER: Final = "-other"
 def with_environment_layers(
     traces: Traces, apply: EnvironmentOn, environment: Environment, naming: Naming
 ) -> Traces:
-    """The objects in their environment; a leaf is of the field without which, or with another value of which, it differs."""
-    if not environment.origins:
-        return over(traces, apply(environment).manifests, naming, always(_UNNAMED))
+    """The objects in their environment; a leaf is of the field without which, or with another value of which, it differs.
+
+    What differs and follows no field is as it lives: a class of storage that an older profile said can never change.
+    """
     final = apply(environment)
-    result = over(traces, final.manifests, naming, always(ProfileLayer(environment.profiles[-1], "*")))
-    for pointer, profile in environment.origins.items():
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-        if not steps or steps[0] in _FOR_MAPPINGS:
-            continue
-        layer = ProfileLayer(profile, ".".join(steps))
-        for other in _variants(apply, environment, steps):
-            result = _given(result, _differing(final, other, naming), layer)
+    result = over(traces, final.manifests, naming, always(_KEPT))
+    fields = [(_steps(pointer), profile) for pointer, profile in environment.origins.items()]
+    for steps, profile in fields:
+        for other in _variants(apply, environment, steps, (_without, _otherwise)):
+            result = _given(result, _differing(final, other, naming), ProfileLayer(profile, ".".join(steps)))
+    # What follows from there being an object at all: hosts of TLS, whatever is said of its Secret.
+    objects = {tuple(steps[:depth]): profile for steps, profile in fields for depth in range(1, len(steps))}
+    for at, profile in sorted(objects.items(), key=lambda each: -len(each[0])):
+        layer = ProfileLayer(profile, ".".join(at))
+        for other in _variants(apply, environment, list(at), (_without,)):
+            result = _given(result, _differing(final, other, naming), layer, only=_KEPT)
     return result
 
 
-_UNNAMED: Final = ProfileLayer(ProfileRef(id="", revision=0), "*")
+_KEPT: Final = PlatformLayer(PlatformPart.KEPT)
 
 
-def _variants(apply: EnvironmentOn, environment: Environment, steps: list[str]) -> Iterator[Rendering]:
-    """The objects without the field, and with another value of it; less where no rendering would be possible."""
-    for change in (_without, _otherwise):
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def _variants(
+    apply: EnvironmentOn, environment: Environment, steps: list[str], changes: Iterable[_Change]
+) -> Iterator[Rendering]:
+    """The objects with each change made to the field; none for fields of mappings, or where there can be no rendering."""
+    for change in () if not steps or steps[0] in _FOR_MAPPINGS else changes:
         fields = change(environment.fields, steps)
         try:
             yield apply(replace(environment, fields=fields))
@@ -91,10 +103,19 @@ def _differing(final: Rendering, other: Rendering, naming: Naming) -> Mapping[St
     return found
 
 
-def _given(traces: Traces, pointers: Mapping[Stem, frozenset[str]], layer: Layer) -> Traces:
+def _given(
+    traces: Traces, pointers: Mapping[Stem, frozenset[str]], layer: Layer, *, only: Layer | None = None
+) -> Traces:
+    """The leaves at these places given to the layer; ``only`` those of another one."""
+
     def change_in(stem: Stem) -> Callable[[str, Leaf[Layer]], Leaf[Layer]]:
         mine = pointers.get(stem, frozenset())
-        return lambda pointer, leaf: Leaf(leaf.value, layer) if pointer in mine else leaf
+
+        def change(pointer: str, leaf: Leaf[Layer]) -> Leaf[Layer]:
+            meant = pointer in mine and only in (None, leaf.layer)
+            return Leaf(leaf.value, layer) if meant else leaf
+
+        return change
 
     return {
         stem: rewritten(node, change_in(stem)) if pointers.get(stem) else node

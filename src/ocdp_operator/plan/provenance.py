@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import SECRET
-from ocdp_operator.model.names import CREDENTIALS_VERSION, OWNER
+from ocdp_operator.model.names import CREDENTIALS_VERSION, GENERATED_KEYS, OWNER, ROTATED
 from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.model.provenance import (
     FieldOrigin,
@@ -22,7 +22,7 @@ from ocdp_operator.model.provenance import (
     PlatformPart,
     Provenance,
 )
-from ocdp_operator.model.secrets import GenerateRule
+from ocdp_operator.model.secrets import GenerateRule, SecretReference
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.layers import LayerAt, Naming, Stem, Traces
 from ocdp_operator.plan.mapping_layers import mapping_layer
@@ -32,12 +32,13 @@ MASK: Final = "***"
 """What is shown of a Secret's value."""
 
 
+_OF_CREDENTIALS: Final = "|".join(escaped(name) for name in (CREDENTIALS_VERSION, GENERATED_KEYS, ROTATED))
 _PARTS: Final[tuple[tuple[PlatformPart, re.Pattern[str]], ...]] = (
     (PlatformPart.NAMESPACE, re.compile("/metadata/namespace")),
     (PlatformPart.MARK, re.compile(f".*/annotations/{escaped(OWNER)}")),
     (
         PlatformPart.CREDENTIALS,
-        re.compile(f".*/annotations/{escaped(CREDENTIALS_VERSION)}|/type|/(stringD|d)ata.*"),
+        re.compile(f".*/annotations/({_OF_CREDENTIALS})|/type|/(stringD|d)ata.*"),
     ),
     (PlatformPart.LABEL, re.compile(".*/(labels|matchLabels|selector)/.*")),
     (PlatformPart.RETENTION, re.compile("/spec/persistentVolumeClaimRetentionPolicy/.*")),
@@ -67,6 +68,35 @@ def stamp_layer(workload: ResolvedWorkload, given: Mapping[str, Any]) -> LayerAt
         return platform_layer(stem, pointer)
 
     return layer_at
+
+
+def reference_layer(
+    manifests: Iterable[Manifest], workload: ResolvedWorkload, naming: Naming, given: Mapping[str, Any]
+) -> LayerAt:
+    """Direct references to users' Secrets, which are ``manifests`` with them: of the mapping that asks for the key."""
+    bodies = {naming.stem(manifest.ref): manifest.body for manifest in manifests}
+    uses = {
+        (use.plain.origin.name, use.plain.origin.key): use
+        for use in workload.secrets
+        if use.plain is not None and isinstance(use.plain.origin, SecretReference)
+    }
+
+    def layer_at(stem: Stem, pointer: str) -> Layer:
+        reference = (_variable(bodies[stem], pointer).get("valueFrom") or {}).get("secretKeyRef") or {}
+        use = uses.get((str(reference.get("name")), str(reference.get("key"))))
+        return platform_layer(stem, pointer) if use is None else mapping_layer(use.mapping, workload, given)
+
+    return layer_at
+
+
+def _variable(body: Any, pointer: str) -> Mapping[str, Any]:
+    """The environment variable that a pointer leads into; empty for any other."""
+    steps = pointer.split("/")[1:]
+    if "env" not in steps:
+        return {}
+    for step in steps[: steps.index("env") + 2]:
+        body = body[int(step)] if isinstance(body, list) else body.get(step) or {}
+    return body if isinstance(body, Mapping) else {}
 
 
 def finished(traces: Traces, manifests: Iterable[Manifest], naming: Naming) -> Provenance:

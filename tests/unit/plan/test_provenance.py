@@ -263,6 +263,7 @@ PARTS: dict[str, tuple[str, PlatformPart]] = {
         "/spec/template/metadata/annotations/ocdp.io~1credentials-version",
         PlatformPart.CREDENTIALS,
     ),
+    "which keys are generated": ("/metadata/annotations/ocdp.io~1generated-keys", PlatformPart.CREDENTIALS),
     "retention": ("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted", PlatformPart.RETENTION),
     "anything else": ("/spec/suspend", PlatformPart.OTHER),
 }
@@ -324,6 +325,19 @@ def test_a_field_of_the_environment_is_named_though_the_base_says_the_same() -> 
     assert of_layer(after, ProfileLayer(west, "storageClass")) == {f"{kind}/spec/storageClassName"}
     assert of_layer(after, ProfileLayer(acme, "labels.cost")) == {f"{kind}/metadata/labels/cost"}
     assert f"{kind}/spec/size" in of_layer(after, BASE)
+
+
+def test_what_follows_no_field_is_kept_as_it_lives() -> None:
+    def apply(_: Environment) -> Rendering:
+        return Rendering((manifest("PersistentVolumeClaim", "ide-home", spec={"storageClassName": "old"}),))
+
+    before = over({}, [manifest("PersistentVolumeClaim", "ide-home", spec={"size": 1})], NAMING, always(BASE))
+    after = with_environment_layers(
+        before, apply, environment({"storageClass": "new"}, storageClass="west"), NAMING
+    )
+    assert of_layer(after, PlatformLayer(PlatformPart.KEPT)) == {
+        "PersistentVolumeClaim/spec/storageClassName"
+    }
 
 
 def test_a_field_that_no_rendering_can_do_without_is_found_by_another_value() -> None:

@@ -8,12 +8,14 @@ from ocdp_operator.adapters.cluster.lease import Leadership, LeaseTerms
 from ocdp_operator.adapters.cluster.listening import listening_session
 from ocdp_operator.adapters.cluster.pulse import Pulse
 from ocdp_operator.adapters.cluster.reflector import Reflector
+from ocdp_operator.adapters.cluster.trials import KubeTrials
 from ocdp_operator.adapters.cluster.watch import Patience
 
 __all__ = [
     "KubeClient",
     "KubeCluster",
     "KubeIdentityPolicy",
+    "KubeTrials",
     "Leadership",
     "LeaseTerms",
     "Login",

@@ -60,6 +60,8 @@ class Request:
     verb: str
     ref: ObjectRef
     namespace: str
+    asker: str = "the operator has"
+    """Whose rights count."""
 
     def __str__(self) -> str:
         return str(self.ref)
@@ -135,7 +137,7 @@ def _forbidden(status: Mapping[str, Any], text: str, request: Request) -> OcdpEr
         where = f" in namespace {request.namespace}" if request.namespace else ""
         return Waiting(
             Reason.FORBIDDEN,
-            f"{request}: the operator has no right to {rights[1]} {rights[2]}{where}.",
+            f"{request}: {request.asker} no right to {rights[1]} {rights[2]}{where}.",
             remedy=_OWN_RIGHTS if request.is_ours or not request.namespace else "",
         )
     if _NO_GROWTH in text:

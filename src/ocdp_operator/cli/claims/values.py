@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final
 
 import typer
@@ -22,10 +23,14 @@ _Step = str | int
 
 
 def read_values(
-    files: Iterable[typer.FileBinaryRead], sets: Sequence[str], texts: Sequence[str]
+    files: Iterable[typer.FileBinaryRead],
+    sets: Sequence[str],
+    texts: Sequence[str],
+    *,
+    under: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The values that the options make together. Raises typer.BadParameter, which names the option at fault."""
-    values: dict[str, Any] = {}
+    """The values that the options make together, over those ``under`` them. Raises typer.BadParameter, which names the option at fault."""
+    values: dict[str, Any] = deepcopy(dict(under or {}))
     for file in files:
         values = _merged(values, _read(file))
     for option, items, parse in (("--set", sets, _parsed), ("--set-string", texts, str)):

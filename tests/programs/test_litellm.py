@@ -18,7 +18,7 @@ from ocdp_operator.dev.podprocess import PodProcess
 from ocdp_operator.dev.podspec import ContainerRun
 from ocdp_operator.dev.waiting import until
 from tests.support.answers import Answer, ask, show
-from tests.support.app_renderings import APPS_DIRECTORY, Build, kustomization, rendered
+from tests.support.app_renderings import APPS_DIRECTORY, Build, claimed, kustomization, rendered
 from tests.support.programs import litellm, read, running, status_of, write_beside
 from tests.support.stub_upstream import REPLY, Upstream, upstream
 
@@ -148,13 +148,17 @@ async def test_a_call_that_is_under_way_ends_before_it_does(gateway: Gateway):
 
 async def test_what_the_operator_renders_for_a_claim_runs(build: Build, tmp_path: Path):
     async with upstream() as behind:
-        values = {"models": served("hosted_vllm/chat", behind.url, rpm=600), "logLevel": "WARNING"}
-        run = read(await rendered(build, APP, values), SECRET, tmp_path)
+        key = {"secretKeyRef": {"name": "keys", "key": "chat"}}
+        model = {"name": "chat", "model": "chat", "apiBase": behind.url, "apiKey": key, "rpm": 600}
+        values = {"models": [model], "logLevel": "WARNING"}
+        _, use = claimed(APP, values).secrets
+        run = read(await rendered(build, APP, values), {**SECRET, use.key: UPSTREAM_KEY}, tmp_path)
         async with running(litellm(), run, tmp_path) as process:
             await process.ready()
             answer = await Gateway(process, run, behind).chat()
             assert answer.status == 200, answer.text
             assert [asked.body["model"] for asked in behind.asked] == ["chat"]
+            assert [asked.authorization for asked in behind.asked] == [f"Bearer {UPSTREAM_KEY}"]
             assert await process.terminate() in NORMAL_ENDS, process.tail()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import yaml
 from ocdp_operator.dev.process import run
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.objects import Manifest
+from ocdp_operator.model.profile import Layer, ProfileRef, ProfileRevision
 from ocdp_operator.model.publication import TemplateEntry, parse_entries
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.template import CatalogAnswer, Placement, ResolvedWorkload, TemplateRevision
 from ocdp_operator.plan import policy
+from ocdp_operator.plan.environment import with_environment
 from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.resolve import resolve
 from tests.support.binding import bound
@@ -26,7 +28,12 @@ COMPONENTS = sorted(
     str(path.parent.relative_to(ROOT)) for path in APPS_DIRECTORY.glob("*/components/*/kustomization.yaml")
 )
 DOMAIN = "apps.example.test"
+DOMAINS = (DOMAIN, "west.example.test")
+"""What the operator's settings allow; an environment has one of them."""
 CLAIM = "ide"
+HOST = f"{CLAIM}-team-a.{DOMAIN}"
+"""Of that claim in the workspace `team-a`."""
+Profiles = Sequence[ProfileRevision]
 
 Objects = dict[str, dict[str, Any]]
 """``Kind/name`` -> manifest."""
@@ -83,8 +90,21 @@ def example_values(app: str) -> tuple[dict[str, Any], ...]:
     return example_template(app).examples
 
 
-def claimed(app: str, values: Mapping[str, Any], name: str = CLAIM) -> ResolvedWorkload:
-    """A claim for the example template, with these values and its mappings bound."""
+def profile(layer: Layer, **fields: Any) -> ProfileRevision:
+    """The first revision of a profile of this layer."""
+    return ProfileRevision(ProfileRef(id=str(layer), revision=1), layer, fields)
+
+
+PLAIN: Profiles = (
+    profile(Layer.CLUSTER, ingress={"domain": DOMAIN}, nodePorts={"from": 30000, "to": 32767}),
+)
+"""An environment that says no more than the applications ask of it."""
+
+
+def claimed(
+    app: str, values: Mapping[str, Any], name: str = CLAIM, profiles: Profiles = PLAIN
+) -> ResolvedWorkload:
+    """A claim for the example template with these values, its mappings bound."""
     entry = example_template(app)
     claim = WorkloadClaim.parse(
         {
@@ -98,17 +118,23 @@ def claimed(app: str, values: Mapping[str, Any], name: str = CLAIM) -> ResolvedW
         placement=Placement("team-a", "acme", "team-a"),
         namespace_workspace="team-a",
         revision=TemplateRevision(entry.id, 1, entry.pinned("1" * 40), entry.body),
+        profiles=tuple(profiles),
+        newest_profiles=tuple(each.ref for each in profiles),
     )
     return bound(resolve(claim, answer, succeeded_before=False))
 
 
-async def rendered(build: Build, app: str, values: Mapping[str, Any]) -> Objects:
+async def rendered(
+    build: Build, app: str, values: Mapping[str, Any], name: str = CLAIM, profiles: Profiles = PLAIN
+) -> Objects:
     """What the operator would apply for these values, before it is stamped; the policy let it through."""
-    workload = claimed(app, values)
+    workload = claimed(app, values, name, profiles)
     objects = await build(build_overlay(workload, app_files()).files)
-    rendering = Rendering(tuple(Manifest.of(body) for body in objects.values()))
-    policy.check(rendering, workload, policy.Limits(ingress_domains=(DOMAIN,)))
-    return objects
+    rendering = with_environment(
+        Rendering(tuple(Manifest.of(body) for body in objects.values())), workload, {}
+    )
+    policy.check(rendering, workload, policy.Limits(ingress_domains=DOMAINS))
+    return {f"{each.ref.kind}/{each.ref.name}": dict(each.body) for each in rendering.manifests}
 
 
 def named(objects: Objects, prefix: str) -> dict[str, Any]:

@@ -1,25 +1,26 @@
-"""``tests/kustomize/<app>-generated``: what the operator generates for an example claim, as an overlay of this repository.
+"""``tests/kustomize/<app>-generated``: what the operator generates for a claim that sets every value, as an overlay of this repository.
 
 ``python -m tests.support.generated_overlays`` writes them anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from ocdp_operator.plan.overlay import build_overlay
-from tests.support.app_renderings import ROOT, app_files, claimed
+from tests.support.app_renderings import APPS, ROOT, app_files, claimed
 
-CLAIMS: Final[Mapping[str, str]] = {
-    "code-server": "web-ide",
-    "litellm": "team-gateway",
-    "vllm-server": "chat-model",
-}
-"""Application -> a claim of ``examples/claims`` that says much."""
+CLAIMS: Final = ROOT / "tests" / "claims"
+"""A claim for each application that sets every value of its template."""
+
+
+def full_claim(app: str) -> tuple[str, dict[str, Any]]:
+    """Its name and values."""
+    claim = yaml.safe_load((CLAIMS / f"{app}.yaml").read_text())
+    return claim["metadata"]["name"], claim["spec"]["values"]
 
 
 def directory(app: str) -> Path:
@@ -27,10 +28,9 @@ def directory(app: str) -> Path:
 
 
 def generated(app: str) -> dict[str, bytes]:
-    """The operator's overlay for the example claim; it lies elsewhere than the operator would put it, and says so."""
-    name = CLAIMS[app]
-    claim = yaml.safe_load((ROOT / "examples" / "claims" / f"{name}.yaml").read_text())
-    files = build_overlay(claimed(app, claim["spec"]["values"], name), app_files()).files
+    """The operator's overlay for the claim; it lies elsewhere than the operator would put it, and says so."""
+    name, values = full_claim(app)
+    files = build_overlay(claimed(app, values, name), app_files()).files
     return {path: _from_here(path, content) for path, content in files.items()}
 
 
@@ -47,7 +47,7 @@ def _from_here(path: str, content: bytes) -> bytes:
 
 
 def main() -> None:
-    for app in CLAIMS:
+    for app in APPS:
         for path, content in generated(app).items():
             (directory(app) / path).parent.mkdir(parents=True, exist_ok=True)
             (directory(app) / path).write_bytes(content)

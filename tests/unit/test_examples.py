@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from ocdp_operator.dev.snapshot import APPS, VERSION
-from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.names import MAX_CLAIM_NAME
-from ocdp_operator.model.profile import ProfileRef, ProfileRevision
+from ocdp_operator.model.profile import Layer, ProfileRef, ProfileRevision
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
@@ -20,10 +19,10 @@ from ocdp_operator.model.publication import (
     WorkspaceEntry,
     parse_entries,
 )
-from ocdp_operator.model.wire import canonical_json
 from ocdp_operator.plan.profiles import merge
 from ocdp_operator.plan.subschemas import is_secret
-from ocdp_operator.plan.values import fill, look_up
+from ocdp_operator.plan.values import fill
+from tests.support.app_renderings import PLAIN, claimed, profile
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -60,22 +59,20 @@ def template(name: str) -> TemplateEntry:
     return entry
 
 
-def filled(entry: TemplateEntry) -> list[dict[str, Any]]:
-    """The examples of a template, with defaults."""
-    return [{"values": fill(values, entry.values_schema)} for values in entry.examples]
-
-
-MAPPINGS = [
-    pytest.param(name, mapping, id=f"{name}: {mapping.source}")
-    for name in TEMPLATES
-    for mapping in template(name).mappings
-]
+RICH = (
+    *PLAIN,
+    profile(
+        Layer.CUSTOMER,
+        parameters={"extensionsGallery": "{}", "modelHub": "https://hub.test", "modelHubOffline": "1"},
+    ),
+)
+"""An environment that says all that the templates ask for."""
 
 
 @pytest.mark.parametrize(
     "path",
     [*CATALOG.values(), *TEMPLATES.values(), *PROFILES.values()],
-    ids=[*CATALOG, *TEMPLATES, *PROFILES],
+    ids=[*CATALOG, *TEMPLATES, *(f"profile {name}" for name in PROFILES)],
 )
 def test_a_file_is_accepted_by_the_command_that_takes_it(path: Path):
     assert entries(path)
@@ -151,37 +148,31 @@ def test_every_value_says_what_it_is(name: str):
         assert "default" not in node or not is_secret(node, schema), value
 
 
-@pytest.mark.parametrize(("name", "mapping"), MAPPINGS)
-def test_a_mapping_is_reached_by_an_example(name: str, mapping: Mapping_):
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_mapping_is_reached_and_left_out_where_it_can_be(name: str):
+    """What publishing proves, without building anything: each condition is met and not met by some example."""
     entry = template(name)
-    if mapping.secret is not None:
-        return
-    found = [look_up(mapping.source, roots) for roots in filled(entry)]
-    reached = {canonical_json(value).decode().strip('"') for value in found if value is not None}
-    assert reached
-    if mapping.components is not None:
-        assert reached == set(mapping.components)
-
-
-def test_no_boolean_reaches_the_config_file_of_code_server():
-    """It takes ``x: false`` for ``x``: what is false must be left out, which no mapping can say yet."""
-    entry = template("code-server")
-    for mapping in entry.mappings:
-        if mapping.config_file is not None:
-            node = entry.values_schema["properties"][mapping.source.removeprefix("values.")]
-            assert node["type"] != "boolean", mapping.source
-            assert "default" not in node or node["default"] != "", mapping.source
+    bound = [claimed(name, values, profiles=RICH) for values in entry.examples]
+    for index, mapping in enumerate(entry.mappings):
+        if mapping.secret is None and mapping.components is None:
+            met = {any(each.index == index for each in workload.bound) for workload in bound}
+            assert True in met, mapping.source
+            assert mapping.when is None or "profile" in mapping.when or False in met, mapping.when
+    brought = {component for workload in bound for component in workload.components}
+    assert brought == set(entry.components)
+    declared = {mapping.secret.key for mapping in entry.mappings if mapping.secret and mapping.secret.key}
+    assert declared <= {use.key for workload in bound for use in workload.secrets}
 
 
 @pytest.mark.parametrize("path", PROFILES.values(), ids=PROFILES)
 def test_a_profile_is_of_a_known_place(path: Path):
+    (profile_,) = entries(path)
+    layer, subject = profile_.subject
     of = {
         "cluster": {cluster.id for cluster in entries_of("Cluster")},
         "customer": {workspace.customer for workspace in entries_of("Workspace")},
         "workspace": {workspace.id for workspace in entries_of("Workspace")},
     }
-    (profile,) = entries(path)
-    layer, subject = profile.subject
     assert subject in of[layer]
 
 
@@ -197,3 +188,11 @@ def test_the_profiles_merge_and_nothing_of_them_is_overruled():
     assert len(environment.profiles) == 3
     assert environment.conflicts == ()
     assert len(environment.fields["labels"]) == 3
+
+
+def test_no_secret_of_the_examples_is_one():
+    """Its values say that they are to be replaced; and claims may take what is in it."""
+    for path in (EXAMPLES / "secrets").glob("*.yaml"):
+        secret = yaml.safe_load(path.read_text())
+        assert secret["metadata"]["labels"] == {"ocdp.io/claimable": "true"}
+        assert all(value.startswith("put-") for value in secret["stringData"].values())

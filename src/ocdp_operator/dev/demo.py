@@ -53,7 +53,7 @@ class Demo:
             yield cls(platform, operator, environment.repository_url)
 
     async def load_catalog(self, say: Say) -> None:
-        """Publishes the example templates and places the example workspaces."""
+        """Places the example workspaces, and publishes the profiles of their environment and the example templates."""
         for document in _documents(_EXAMPLES / "catalog"):
             if document["kind"] == "Workspace":
                 say(f"Placing the workspace {document['id']}")
@@ -61,6 +61,13 @@ class Demo:
                 await self.platform.place(
                     document["id"], placement["namespace"], customer=document["customer"]
                 )
+        for document in _documents(_EXAMPLES / "profiles"):
+            say(f"Publishing the environment profile {document['id']}")
+            await self.platform.profile(document)
+            if labels := document.get("nodeSelector"):
+                # The pool that the profile sends pods to is every node here.
+                pairs = (f"{name}={value}" for name, value in labels.items())
+                await self.platform.kubectl("label", "nodes", "--all", "--overwrite", *pairs)
         for document in _documents(_EXAMPLES / "templates"):
             say(f"Publishing the template {document['id']}")
             source = {**document["source"], "repositoryUrl": self.repository_url}
@@ -75,8 +82,10 @@ class Demo:
         Raises:
             LocalEnvironmentError: they are not Ready in time; with what each claim says.
         """
-        say("kubectl apply -f examples/claims")
-        await self.platform.kubectl("apply", "-f", str(_EXAMPLES / "claims"))
+        say("kubectl apply -f examples/secrets -f examples/claims")
+        await self.platform.kubectl(
+            "apply", "-f", str(_EXAMPLES / "secrets"), "-f", str(_EXAMPLES / "claims")
+        )
         try:
             await until(self._all_ready, what="every claim to be Ready", seconds=_READY_SECONDS, every=0.5)
         except LocalEnvironmentError as error:

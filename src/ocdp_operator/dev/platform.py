@@ -134,6 +134,10 @@ class Platform:
         document = {"kind": "AccessBinding", "template": template, "workspace": workspace}
         await self.ocdp("binding", "apply", "-f", "-", stdin=yaml.safe_dump(document))
 
+    async def profile(self, profile: Mapping[str, Any]) -> None:
+        """Publishes a revision of an environment profile."""
+        await self.ocdp("profile", "apply", "-f", "-", stdin=yaml.safe_dump(dict(profile)))
+
     async def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """What kubectl printed, as the cluster's administrator."""
         return await self.cluster.kubectl(*arguments, stdin=stdin)

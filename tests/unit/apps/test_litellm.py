@@ -1,4 +1,4 @@
-"""litellm: models reach its file as they are, no value can name a variable, and a roll interrupts nobody."""
+"""litellm: each model has its key, no value can name a variable, and a roll interrupts nobody."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.model.secrets import Alphabet, GenerateRule, SecretReference
 from tests.support.app_renderings import (
     Build,
     claimed,
@@ -19,19 +20,25 @@ from tests.support.app_renderings import (
 )
 
 APP = "litellm"
-UPSTREAM = {"model": "hosted_vllm/chat", "api_base": "http://models.example.test/v1"}
-MODELS = [{"model_name": "chat", "litellm_params": UPSTREAM}]
+MODEL = {"name": "chat", "model": "chat", "apiBase": "http://models.example.test/v1"}
+MODELS = [MODEL]
 VARIABLE = "os.environ/LITELLM_MASTER_KEY"
+KEY = {"secretKeyRef": {"name": "keys", "key": "openai"}}
 
 
-def model(name: str = "chat", **params: Any) -> dict[str, Any]:
-    return {"models": [{"model_name": name, "litellm_params": UPSTREAM | params}]}
+def model(**changes: Any) -> dict[str, Any]:
+    return {"models": [MODEL | changes]}
 
 
 async def test_values_reach_the_file_and_the_rest_of_it_stays(build: Build):
     values = {"models": MODELS, "numRetries": 0, "dropParams": False, "routingStrategy": "least-busy"}
     assert config(await rendered(build, APP, values)) == {
-        "model_list": MODELS,
+        "model_list": [
+            {
+                "model_name": "chat",
+                "litellm_params": {"model": "hosted_vllm/chat", "api_base": "http://models.example.test/v1"},
+            }
+        ],
         "litellm_settings": {"request_timeout": 600, "num_retries": 0, "drop_params": False},
         "general_settings": {"master_key": VARIABLE},
         "router_settings": {"routing_strategy": "least-busy"},
@@ -39,19 +46,84 @@ async def test_values_reach_the_file_and_the_rest_of_it_stays(build: Build):
 
 
 @pytest.mark.parametrize(
+    ("provider", "prefix"),
+    [
+        *((name, name) for name in ("hosted_vllm", "openai", "azure", "anthropic", "gemini", "ollama_chat")),
+        ("openai-compatible", "openai"),
+    ],
+)
+async def test_a_provider_is_the_first_part_of_the_models_name(build: Build, provider: str, prefix: str):
+    (listed,) = config(await rendered(build, APP, model(provider=provider, rpm=60)))["model_list"]
+    assert listed["litellm_params"]["model"] == f"{prefix}/chat"
+    assert (listed["litellm_params"]["rpm"], "tpm" in listed["litellm_params"]) == (60, False)
+
+
+@pytest.mark.parametrize(
+    ("provider", "needed"),
+    [
+        *((name, True) for name in ("hosted_vllm", "azure", "ollama_chat", "openai-compatible")),
+        *((name, False) for name in ("openai", "anthropic", "gemini")),
+    ],
+)
+def test_an_address_is_asked_for_where_the_provider_has_none(provider: str, needed: bool):
+    values = {"models": [{"name": "chat", "model": "chat", "provider": provider}]}
+    if not needed:
+        assert claimed(APP, values)
+        return
+    with pytest.raises(Stalled) as refused:
+        claimed(APP, values)
+    assert refused.value.value_path == "/spec/values/models/0/apiBase"
+
+
+async def test_each_model_has_a_key_of_its_own(build: Build):
+    values = {
+        "models": [
+            MODEL,
+            {"name": "GPT", "provider": "openai", "model": "gpt-5-mini", "apiKey": KEY},
+            {"name": "gpt/mini", "provider": "openai", "model": "gpt-5-mini", "apiKey": KEY},
+        ]
+    }
+    _, *keyed = config(await rendered(build, APP, values))["model_list"]
+    master, *keys = claimed(APP, values).secrets
+    assert master.key == "LITELLM_MASTER_KEY"
+    # The base gives every key of the Secret to the gateway with this prefix.
+    assert [each["litellm_params"]["api_key"] for each in keyed] == [
+        f"os.environ/UPSTREAM_{use.key}" for use in keys
+    ]
+    assert keys[0].key == "MODEL_GPT_API_KEY"
+    assert all(
+        use.plain is not None and use.plain.origin == SecretReference("keys", "openai") for use in keys
+    )
+
+
+def test_two_models_of_one_name_are_refused():
+    with pytest.raises(Stalled) as refused:
+        claimed(APP, {"models": [MODEL | {"apiKey": KEY}, MODEL | {"apiKey": KEY}]})
+    assert refused.value.value_path.startswith("/spec/values/models")
+
+
+def test_the_master_key_is_generated_as_litellm_wants_it():
+    (made,) = claimed(APP, model()).secrets
+    assert made.plain is not None
+    assert made.plain.origin == GenerateRule(48, Alphabet.HEX, "sk-")
+
+
+@pytest.mark.parametrize(
     "values",
     [
-        model(VARIABLE),
-        model(model=f"hosted_vllm/{VARIABLE}"),
+        model(name=VARIABLE),
         model(model=VARIABLE),
-        model(api_base=f"http://collector.example.test/{VARIABLE}"),
-        model(api_base=VARIABLE),
-        model(api_key=VARIABLE),
+        model(model=f"chat/{VARIABLE}"),
+        model(apiBase=f"http://collector.example.test/{VARIABLE}"),
+        model(apiBase=VARIABLE),
+        model(apiKey=VARIABLE),
+        model(apiKey="sk-in-the-claim"),
+        model(provider=VARIABLE),
         model(custom_llm_provider="x"),
-        model(api_base="file:///etc/passwd"),
-        model(api_base="http://user:password@models.example.test/v1"),
-        model(model="hosted_vllm/chat\n"),
-        model("chat\n"),
+        model(apiBase="file:///etc/passwd"),
+        model(apiBase="http://user:password@models.example.test/v1"),
+        model(model="chat\n"),
+        model(name="chat\n"),
         {"models": []},
         {},
     ],

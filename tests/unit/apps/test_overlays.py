@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.app_renderings import APPS, COMPONENTS, ROOT
-from tests.support.generated_overlays import CLAIMS, committed, generated
+from tests.support.app_renderings import APPS, COMPONENTS, ROOT, example_template
+from tests.support.generated_overlays import committed, full_claim, generated
 
 OVERLAYS = {path.parent.name for path in (ROOT / "tests" / "kustomize").glob("*/kustomization.yaml")}
 SETTINGS = (
@@ -40,7 +40,13 @@ def test_each_setting_of_an_environment_has_an_overlay(app: str):
     assert {f"{app}-{name}" for name in wanted} <= OVERLAYS
 
 
-@pytest.mark.parametrize("app", CLAIMS)
+@pytest.mark.parametrize("app", APPS)
+def test_the_claim_that_is_rendered_sets_every_value(app: str):
+    _, values = full_claim(app)
+    assert values.keys() == example_template(app).values_schema["properties"].keys()
+
+
+@pytest.mark.parametrize("app", APPS)
 def test_the_generated_overlay_is_what_the_operator_generates(app: str):
     """Else run ``python -m tests.support.generated_overlays``, and look at what changed."""
     assert committed(app) == generated(app)

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from ocdp_operator.model.profile import Layer
+from ocdp_operator.model.secrets import Alphabet, GenerateRule
 from tests.support.app_renderings import (
     APPS_DIRECTORY,
-    DOMAIN,
+    HOST,
+    PLAIN,
     ROOT,
     Build,
     Objects,
+    claimed,
     config,
     container,
     example_template,
@@ -20,6 +24,7 @@ from tests.support.app_renderings import (
     named,
     on_base,
     pod,
+    profile,
     rendered,
     writable,
 )
@@ -43,7 +48,6 @@ CODE = {
 }
 """They load Python, from the model's repository or by a name."""
 OURS = FLAGS - ELSEWHERE - CODE
-OFF_BY_THEMSELVES = {"enforce-eager", "no-enable-prefix-caching"}
 OVERLAYS = sorted((ROOT / "tests" / "kustomize").glob(f"{APP}-*"))
 
 
@@ -87,7 +91,7 @@ def test_a_value_reaches_only_flags_of_the_pinned_version():
 async def test_nothing_is_turned_off_by_false(build: Build, values: dict[str, Any]):
     """vLLM drops a false from its file and says nothing; then what is on by itself stays on."""
     settings = config(await rendered(build, APP, values))
-    assert {key for key, value in settings.items() if value is False} <= OFF_BY_THEMSELVES
+    assert False not in settings.values()
 
 
 async def test_the_file_is_named_in_two_words(build: Build):
@@ -109,17 +113,30 @@ async def test_a_gpu_is_a_limit_and_the_rest_is_reserved(build: Build):
     assert config(objects)["tensor-parallel-size"] == 4
 
 
+@pytest.mark.parametrize(("gpus", "shared"), [(1, "2Gi"), (2, "8Gi"), (4, "12Gi"), (8, "20Gi")])
+async def test_more_gpus_share_more_memory(build: Build, gpus: int, shared: str):
+    objects = await rendered(build, APP, {"gpuCount": gpus})
+    volumes = {volume["name"]: volume for volume in pod(objects)["volumes"]}
+    assert volumes["shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": shared}
+
+
 async def test_one_gpu_is_held_by_one_pod(build: Build):
     assert named(await build(on_base(APP)), "Deployment/")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 async def test_without_gpus_it_takes_another_image_and_no_gpu(build: Build):
-    objects = await rendered(build, APP, {"accelerator": "cpu"})
+    objects = await rendered(build, APP, {"accelerator": "cpu", "gpuCount": 4})
     assert container(objects)["image"] == "vllm/vllm-openai-cpu:v0.33.0-x86_64"
     assert pod(objects)["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
     assert container(objects)["resources"]["limits"].keys() == {"cpu", "memory"}
     assert config(objects)["dtype"] == "bfloat16"
+    assert config(objects)["tensor-parallel-size"] == 1
     assert "gpu-memory-utilization" not in config(objects)
+
+
+async def test_a_cpu_takes_the_number_format_that_is_asked_for(build: Build):
+    objects = await rendered(build, APP, {"accelerator": "cpu", "dtype": "float32"})
+    assert config(objects)["dtype"] == "float32"
 
 
 async def test_values_reach_the_file(build: Build):
@@ -127,22 +144,66 @@ async def test_values_reach_the_file(build: Build):
         "model": "Qwen/Qwen3-8B",
         "servedModelName": "chat",
         "maxModelLen": 8192,
+        "maxNumSeqs": 64,
+        "revision": "main",
         "enforceEager": True,
-        "disablePrefixCaching": True,
+        "enablePrefixCaching": False,
+        "toolCallParser": "hermes",
+        "reasoningParser": "qwen3",
     }
     settings = config(await rendered(build, APP, values))
     assert settings["model"] == "Qwen/Qwen3-8B"
     assert settings["served-model-name"] == "chat"
     assert settings["max-model-len"] == 8192
+    assert settings["max-num-seqs"] == 64
+    assert settings["revision"] == "main"
     assert settings["enforce-eager"] is True
     assert settings["no-enable-prefix-caching"] is True
+    assert (settings["tool-call-parser"], settings["enable-auto-tool-choice"]) == ("hermes", True)
+    assert settings["reasoning-parser"] == "qwen3"
     assert settings["gpu-memory-utilization"] == 0.9
     assert "quantization" not in settings
 
 
+async def test_what_is_not_said_is_not_in_the_file(build: Build):
+    assert config(await rendered(build, APP, {})).keys() == {
+        "model",
+        "dtype",
+        "gpu-memory-utilization",
+        "tensor-parallel-size",
+        "port",
+        "shutdown-timeout",
+    }
+
+
+async def test_a_large_model_is_given_time_to_start(build: Build):
+    objects = await rendered(build, APP, {"startupMinutes": 90})
+    probe = container(objects)["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 90 * 60
+    assert named(objects, "Deployment/")["spec"]["progressDeadlineSeconds"] == 90 * 60 + 300
+
+
+async def test_a_mirror_of_the_hub_is_the_environments(build: Build):
+    mirror = {"modelHub": "https://hub.example.test", "modelHubOffline": "1"}
+    objects = await rendered(build, APP, {}, profiles=(*PLAIN, profile(Layer.CUSTOMER, parameters=mirror)))
+    environment = {env["name"]: env.get("value") for env in container(objects)["env"]}
+    assert (environment["HF_ENDPOINT"], environment["HF_HUB_OFFLINE"]) == (mirror["modelHub"], "1")
+    plain = {env["name"] for env in container(await rendered(build, APP, {}))["env"]}
+    assert not plain & {"HF_ENDPOINT", "HF_HUB_OFFLINE"}
+
+
+def test_the_key_is_generated_and_the_token_is_the_users_or_nobodys():
+    (key,) = claimed(APP, {}).secrets
+    assert key.plain is not None
+    assert (key.key, key.plain.origin) == ("VLLM_API_KEY", GenerateRule(48, Alphabet.HEX, "sk-"))
+    token = {"secretKeyRef": {"name": "hub", "key": "token"}}
+    assert [use.key for use in claimed(APP, {"hfToken": token}).secrets] == ["VLLM_API_KEY", "HF_TOKEN"]
+
+
 async def test_a_host_name_exposes_what_the_key_guards_and_no_more(build: Build):
-    objects = await rendered(build, APP, {"exposure": "ingress", "host": f"m.{DOMAIN}"})
+    objects = await rendered(build, APP, {"exposure": "ingress"})
     (rule,) = named(objects, "Ingress/")["spec"]["rules"]
+    assert rule["host"] == HOST
     assert [(path["path"], path["pathType"]) for path in rule["http"]["paths"]] == [("/v1", "Prefix")]
 
 

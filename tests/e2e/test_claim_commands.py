@@ -149,3 +149,20 @@ async def test_names_of_claims_are_completed(team: Team, ocdp: Ocdp):
     completed = await ocdp(_OCDP_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="5")
     assert completed.out.split() == ["my-ide"]
     assert shutil.which("bash")
+
+
+async def test_credentials_are_made_anew_and_never_printed(team: Team, ocdp: Ocdp):
+    await ocdp.claim("create", "ide", "-t", team.template_id)
+
+    async def password() -> str:
+        secret = await team.platform.get("secret", "ide-credentials", "-n", team.namespace)
+        return base64.b64decode(secret["data"]["PASSWORD"]).decode()
+
+    before = await password()
+    rotated = await ocdp.claim("rotate", "ide", "--key", "PASSWORD")
+    after = await password()
+    assert rotated.code == 0
+    assert rotated.out.splitlines()[0] == "claim ide: new credentials are asked for (PASSWORD)"
+    assert rotated.out.splitlines()[1].startswith("Ready: ")
+    assert before != after
+    assert not {before, after} & set(rotated.out.split())

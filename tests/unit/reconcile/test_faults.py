@@ -60,6 +60,7 @@ PURE = {
 }
 ASYNC = {
     "secret references": "check_references",
+    "environment": "in_environment",
     "credentials": "provide_credentials",
     "apply": "apply_all",
     "delete while pruning": "remove",

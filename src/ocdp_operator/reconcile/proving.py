@@ -129,8 +129,7 @@ class _Proving:
         try:
             workload = resolve(claim_of(self.entry, case), answer, succeeded_before=False)
         except Stalled as error:
-            if case.required or error.actor is not Actor.USER:
-                self._refused(case, error, bare=bare)
+            self._refused(case, error, bare=bare)
             return
         self.claims += 1
         try:
@@ -149,7 +148,9 @@ class _Proving:
             self.reached |= _reached(bound)
 
     def _refused(self, case: Case, error: Stalled, *, bare: bool = False) -> None:
-        if not (bare and error.reason is Reason.PROFILE_INCOMPLETE):
+        incomplete = bare and error.reason is Reason.PROFILE_INCOMPLETE
+        users = error.actor is Actor.USER and not case.required  # of values that were made up: a user can do better
+        if not incomplete and not users:
             self._fault(case, error.message)
 
     async def _rendered(self, case: Case, bound: ResolvedWorkload) -> bool:

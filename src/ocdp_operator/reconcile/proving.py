@@ -13,6 +13,7 @@ from ocdp_operator.model.profile import ProfileRevision
 from ocdp_operator.model.publication import TemplateEntry
 from ocdp_operator.model.template import Bound, ResolvedWorkload
 from ocdp_operator.model.wire import digest
+from ocdp_operator.plan.environment import with_environment
 from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.policy import Limits, check
 from ocdp_operator.plan.proof import Case, answer_of, bare_profile, cases, claim_of, example_profile
@@ -149,7 +150,9 @@ class _Proving:
 
     def _refused(self, case: Case, error: Stalled, *, bare: bool = False) -> None:
         incomplete = bare and error.reason is Reason.PROFILE_INCOMPLETE
-        users = error.actor is Actor.USER and not case.required  # of values that were made up: a user can do better
+        users = (
+            error.actor is Actor.USER and not case.required
+        )  # of values that were made up: a user can do better
         if not incomplete and not users:
             self._fault(case, error.message)
 
@@ -165,7 +168,7 @@ class _Proving:
         try:
             rendered = await render_bound(self.ports, bound)
             self.renderings += 1
-            check(rendered.rendering, bound, self.limits)
+            check(with_environment(rendered.rendering, bound), bound, self.limits)
         except Stalled as error:
             self._refused(case, error)
             return False

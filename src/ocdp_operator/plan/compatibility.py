@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
-from ocdp_operator.model.keyword import Keyword, keyword_of
+from ocdp_operator.model.keyword import KEYWORD, Keyword, keyword_of
 from ocdp_operator.model.quantity import Quantity
 from ocdp_operator.model.wire import canonical_json
 from ocdp_operator.plan.schema import CHECKED_FORMATS, violations_at
@@ -42,6 +42,7 @@ _NARROWING: Final = ("patternProperties", "prefixItems", "minContains")
 """Those without which less may be accepted."""
 _COUNTING: Final = ("minProperties", "maxProperties", "propertyNames", "patternProperties")
 _UNPROVEN: Final = "changed; that every value of today still fits cannot be proven"
+_WORDS: Final = (KEYWORD, "title", "description", "examples", "default", "$comment", "readOnly", "deprecated")
 _MAX_DEPTH: Final = 40
 _ANYTHING: Final[Mapping[str, Any]] = {}
 
@@ -220,6 +221,9 @@ class _Comparison:
         filled, fills = (_filling(each) for each in (before, after))
         if canonical_json(filled) == canonical_json(fills):
             return
+        source = keyword_of(after).from_
+        if source != keyword_of(before).from_ and not _takes(after, source or ""):
+            self.say(place.below(name), f"comes from {source} now; that it fits there cannot be proven")
         if keyword_of(after).immutable and keyword_of(before).immutable:
             self.say(place.below(name), "the default of an immutable value changed")
         elif place.whole or any(f'"{name}"' in condition for condition in place.conditions):
@@ -334,6 +338,12 @@ def _type_of(value: Any) -> str:
 def _filling(node: Mapping[str, Any]) -> tuple[Any, ...]:
     keyword = keyword_of(node)
     return (keyword.from_, "default" in node and not keyword.is_secret, node.get("default"))
+
+
+def _takes(node: Mapping[str, Any], source: str) -> bool:
+    """Whether a property takes whatever its source has: a fact is text, a profile's field may be anything."""
+    rules = {key: rule for key, rule in node.items() if key not in _WORDS}
+    return not source or not rules or (not source.startswith("profile.") and rules == {"type": "string"})
 
 
 def _fills(node: Mapping[str, Any]) -> bool:

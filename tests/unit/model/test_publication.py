@@ -135,6 +135,26 @@ WRONG = {
         {"schema": {"type": "object", "properties": {"key": declared(**{"x-ocdp": {"sceret": True}})}}},
         "schema.properties.key.x-ocdp.sceret: unknown; there are secret, generate, immutable",
     ),
+    "a value from a profile's field that is none": (
+        {
+            "schema": {
+                "type": "object",
+                "properties": {"key": declared(**{"x-ocdp": {"from": "profile.storage"}})},
+            },
+            "mappings": [],
+        },
+        "schema.properties.key.x-ocdp.from: a profile has no field storage",
+    ),
+    "a value from a fact that is none": (
+        {
+            "schema": {
+                "type": "object",
+                "properties": {"key": declared(**{"x-ocdp": {"from": "claim.uid"}})},
+            },
+            "mappings": [],
+        },
+        "schema.properties.key.x-ocdp.from: unknown; beside values and profile there are claim.name",
+    ),
     "a schema of a list": ({"schema": {"type": "array"}}, "schema.type: the values of a claim are an object"),
     "an infinite number": (
         {"examples": [{"storageGi": float("inf")}]},

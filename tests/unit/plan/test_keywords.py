@@ -9,7 +9,7 @@ import pytest
 from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.plan.filling import immutables
 from ocdp_operator.plan.subschemas import is_secret
-from ocdp_operator.plan.values import fill
+from ocdp_operator.plan.values import fill, suggestion_faults
 
 CANARY = "hunter2-canary"
 
@@ -137,3 +137,41 @@ def test_what_may_not_change_has_a_digest_by_its_path():
 def test_a_secret_is_told_by_its_keyword_alone():
     assert is_secret({"x-ocdp": {"generate": {}}}, {})
     assert not is_secret({"type": "string", "format": "password", "x-ocdp": {"immutable": True}}, {})
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        pytest.param(
+            {"minimum": 5, "default": 1}, "default: does not fit its own schema: must be at least 5", id="low"
+        ),
+        pytest.param(
+            {"type": "integer", "default": "x"}, "default: does not fit its own schema: must be", id="type"
+        ),
+        pytest.param(
+            {"maxLength": 1, "examples": ["x", "xy"]}, "examples[1]: does not fit its own", id="example"
+        ),
+        pytest.param(
+            schema({"b": {"type": "integer"}}, required=["b"]) | {"default": {}},
+            "default: does not fit its own schema: b is required",
+            id="an object",
+        ),
+        pytest.param(
+            {"$ref": "#/$defs/d", "default": 9}, "default: does not fit its own schema", id="by reference"
+        ),
+        pytest.param({"minimum": 1, "default": 1, "examples": [2]}, "", id="it fits"),
+        pytest.param(
+            schema({"b": {"default": 1}}, required=["b"]) | {"default": {}},
+            "",
+            id="an object is filled in turn",
+        ),
+        pytest.param({"type": ["integer", "null"], "default": None}, "", id="null"),
+    ],
+)
+def test_a_default_or_an_example_fits_its_own_schema(rules, says):
+    rules_of_all = schema({"a": rules}, **{"$defs": {"d": {"maximum": 3}}})
+
+    found = [str(fault) for fault in suggestion_faults(rules_of_all)]
+
+    assert len(found) == bool(says), found
+    assert all(each.startswith(f"properties.a.{says}") for each in found), found

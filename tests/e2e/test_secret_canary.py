@@ -209,6 +209,10 @@ async def _into_a_mirror(world: CanaryWorld, value: str) -> None:
     await eventually(lambda: _is_built(world, value), "it was fetched")
 
 
+async def _into_a_preview(world: CanaryWorld, value: str) -> None:
+    await world.team.claim("leaky", values={"greeting": value})
+
+
 async def _into_the_catalog(world: CanaryWorld, value: str) -> None:
     await publish(world, title=f"A title with {value}")
 
@@ -244,6 +248,7 @@ LEAKS: dict[str, tuple[Leak, bool]] = {
     "temporary files": (_into_a_temporary_file, True),
     "work directory": (_into_the_work_directory, False),
     "mirrors": (_into_a_mirror, True),
+    "previews": (_into_a_preview, True),
     "catalog": (_into_the_catalog, False),
 }
 """Place -> what brings a value there, and whether the operator must work for that; else it would put things right again."""

@@ -20,12 +20,14 @@ import aiohttp
 import psycopg
 from psycopg import sql
 
-from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.operator import OperatorProcess
-from ocdp_operator.dev.platform import Platform
+from ocdp_operator.dev.platform import CLUSTER_ID, Platform
+from tests.support.commands import Ocdp
 from tests.support.world import Team
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+PREVIEWED: Final = ("ide", "leaky")
+"""Claims of which previews are made; each costs some seconds."""
 _BUILD: Final = """#!/bin/bash
 # kustomize, with what it reads and what it says written down: no file may be written here, so it goes through a pipe.
 set -o pipefail
@@ -71,6 +73,8 @@ class Places:
     builds: RecordedBuilds
     said: list[str] = field(default_factory=list)
     """What commands printed."""
+    seen: list[str] = field(default_factory=list)
+    """What previews printed."""
 
     @property
     def platform(self) -> Platform:
@@ -83,6 +87,7 @@ class Places:
             "log": self.operator.log.read_bytes(),
             "metrics": await self._metrics(),
             "commands": await self._commands(),
+            "previews": await self._previews(),
             "temporary files": bytes(self.builds.text),
             "work directory": _files(self.operator.work),
             "mirrors": await _mirrors(self.operator.work),
@@ -101,28 +106,38 @@ class Places:
             if any(look in text for look in looks)
         }
 
-    async def say(self, *arguments: str, stdin: str | None = None) -> None:
-        """Runs an ``ocdp`` command, and keeps what it said, also when it failed."""
-        try:
-            self.said.append(await self.platform.ocdp(*arguments, stdin=stdin))
-        except LocalEnvironmentError as error:
-            self.said.append(str(error))
+    async def say(self, *arguments: str) -> str:
+        """Runs an ``ocdp`` command, and returns what it said, also when it failed; that is kept."""
+        platform = self.platform
+        ended = await Ocdp(platform.cluster.kubeconfig, self.team.namespace, platform.workdir)(
+            *arguments, OCDP_CATALOG_DSN=platform.dsn, OCDP_SETTINGS=str(platform.settings_file)
+        )
+        self.said.append(ended.out + ended.err)
+        return self.said[-1]
 
     async def _commands(self) -> bytes:
         for arguments in (
             ("template", "get", self.team.template_id),
             ("template", "list"),
             ("binding", "list"),
+            ("claim", "list", "-n", self.team.namespace),
         ):
             await self.say(*arguments)
-        where = ("--kubeconfig", str(self.platform.cluster.kubeconfig), "-n", self.team.namespace)
-        await self.say("claim", "list", *where)
-        claims = (await self.platform.get("wc", "-n", self.team.namespace))["items"]
-        for name in (claim["metadata"]["name"] for claim in claims):
-            await self.say("claim", "get", name, *where)
-            for preview in ("render", "diff", "explain"):
-                await self.say(preview, name, "--settings", str(self.platform.settings_file), *where)
+        for name in await self._claims():
+            await self.say("claim", "get", name, "-n", self.team.namespace)
         return "\n".join(self.said).encode()
+
+    async def _previews(self) -> bytes:
+        where = ("--cluster", CLUSTER_ID, "-n", self.team.namespace)
+        names = [name for name in await self._claims() if name in PREVIEWED]
+        for name in names:
+            for preview in ("render", "diff", "explain"):
+                self.seen.append(await self.say(preview, name, *where))
+        return "\n".join(self.seen).encode()
+
+    async def _claims(self) -> list[str]:
+        found = await self.platform.get("wc", "-n", self.team.namespace)
+        return [claim["metadata"]["name"] for claim in found["items"]]
 
     async def _metrics(self) -> bytes:
         if not self.operator.running:

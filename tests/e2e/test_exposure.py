@@ -21,6 +21,7 @@ _SERVICE = {
         "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
     },
 }
+HOST = "nobody.apps.example.test"
 _BACKEND = {"service": {"name": "web", "port": {"name": "http"}}}
 _INGRESS = {
     "apiVersion": "networking.k8s.io/v1",
@@ -29,7 +30,7 @@ _INGRESS = {
     "spec": {
         "rules": [
             {
-                "host": "nobody.apps.example.test",
+                "host": HOST,
                 "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": _BACKEND}]},
             }
         ]
@@ -37,13 +38,26 @@ _INGRESS = {
 }
 
 
-def exposed(team: Team, name: str, value: dict[str, Any], kind: str, pointer: str) -> dict[str, Any]:
+def exposed(team: Team, name: str, schema: dict[str, Any], mapping: dict[str, Any]) -> dict[str, Any]:
     """The template with one more value, which goes to one place."""
     made = template(team.template_id, team.repository_url)
-    made["schema"]["properties"][name] = {"title": name, "description": "For a test.", **value}
-    patch = {"kind": kind, "name": "web", "pointer": pointer, "op": "add"}
-    made["mappings"].append({"from": f"values.{name}", "patch": patch})
+    made["schema"]["properties"][name] = {"title": name, "description": "For a test.", **schema}
+    made["mappings"].append(mapping)
     return made
+
+
+def with_port(team: Team) -> dict[str, Any]:
+    patch = {"kind": "Service", "name": "web", "pointer": "/spec/ports/0/nodePort", "op": "add"}
+    schema = {"type": "integer", "minimum": 30000, "maximum": 32767}
+    return exposed(team, "nodePort", schema, {"from": "values.nodePort", "patch": patch})
+
+
+def with_label(team: Team) -> dict[str, Any]:
+    """The first label of the Ingress's host is a value."""
+    patch = {"kind": "Ingress", "name": "web", "pointer": "/spec/rules/0/host", "op": "replace"}
+    schema = {"type": "string", "minLength": 1, "maxLength": 40}
+    host = "has(values.label) ? slug(values.label) + '.apps.example.test' : null"
+    return exposed(team, "label", schema, {"value": host, "patch": patch})
 
 
 async def publish(team: Team, made: dict[str, Any], **files: bytes) -> None:
@@ -78,8 +92,7 @@ async def team(new_team: Any) -> Team:
 
 
 async def test_a_node_port_is_within_the_range_stays_and_is_never_taken_from_who_has_it(team: Team):
-    made = exposed(team, "nodePort", {"type": "integer"}, "Service", "/spec/ports/0/nodePort")
-    await publish(team, made, service=document(_SERVICE))
+    await publish(team, with_port(team), service=document(_SERVICE))
 
     await team.claim("outside", values={"nodePort": 31900})
     path = "/spec/values/nodePort"
@@ -111,14 +124,13 @@ async def test_a_node_port_is_within_the_range_stays_and_is_never_taken_from_who
 
 
 async def test_a_host_is_the_first_claims_until_it_goes(team: Team):
-    made = exposed(team, "host", {"type": "string"}, "Ingress", "/spec/rules/0/host")
-    await publish(team, made, ingress=document(_INGRESS))
+    await publish(team, with_label(team), ingress=document(_INGRESS))
     host = f"{team.namespace}.apps.example.test"
 
-    await team.claim("first", values={"host": host}, deletionPolicy="Delete")
+    await team.claim("first", values={"label": team.namespace}, deletionPolicy="Delete")
     ready = await team.ready("first")
     assert ready["status"]["url"] == f"http://{host}"
-    await team.claim("second", values={"host": host})
+    await team.claim("second", values={"label": team.namespace})
     found = await team.until("second", "Applied", "False", "HostTaken")
     assert f"The host {host} is taken" in condition(found, "Applied")["message"]
     assert await team.find("ingress", "second-web") is None
@@ -129,17 +141,16 @@ async def test_a_host_is_the_first_claims_until_it_goes(team: Team):
 
 
 async def test_a_host_of_an_ingress_that_is_no_claims_is_not_taken(team: Team):
-    made = exposed(team, "host", {"type": "string"}, "Ingress", "/spec/rules/0/host")
-    await publish(team, made, ingress=document(_INGRESS))
+    await publish(team, with_label(team), ingress=document(_INGRESS))
     host = f"{team.namespace}.apps.example.test"
     theirs = yaml.safe_load(document(_INGRESS))
     theirs["metadata"] = {"name": "theirs", "namespace": team.namespace}
     theirs["spec"]["rules"][0]["host"] = host
     await team.platform.kubectl("create", "-f", "-", stdin=yaml.safe_dump(theirs))
 
-    await team.claim("ide", values={"host": f"x-{host}"})
+    await team.claim("ide", values={"label": f"x-{team.namespace}"})
     await team.ready("ide")
-    await team.claim("ide", values={"host": host})
+    await team.claim("ide", values={"label": team.namespace})
     found = await team.until("ide", "Applied", "False", "HostTaken")
     assert "Ingress/theirs" in condition(found, "Applied")["message"]
     live = (await team.objects())["Ingress/ide-web"]

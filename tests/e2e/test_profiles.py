@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ocdp_operator.dev.errors import LocalEnvironmentError
-from tests.support.world import Team, condition, eventually
+from tests.support.world import Team, eventually, inventory, is_ready
 
 MIRROR = "mirror.example.test/team"
 PROFILE: dict[str, Any] = {
@@ -42,8 +42,8 @@ async def runs_with(team: Team, claim: str, revision: int) -> None:
 
     async def does() -> bool:
         found = await team.get_claim(claim)
-        recorded = [each["revision"] for each in found["status"].get("profiles", [])]
-        return recorded == [revision] and condition(found, "Ready").get("status") == "True"
+        recorded = [each["revision"] for each in found.get("status", {}).get("profiles", [])]
+        return recorded == [revision] and is_ready(found)
 
     await eventually(does, f"{claim} is Ready with revision {revision} of its profile")
 
@@ -62,11 +62,8 @@ async def test_a_new_claim_is_made_in_its_environment(team: Team):
     assert {"name": "HTTPS_PROXY", "value": "http://proxy.example.test:3128"} in container["env"]
     assert {"name": "no_proxy", "value": ".svc"} in container["env"]
     objects = await team.objects()
-    assert {
-        each["metadata"]["labels"].get("example.test/site")
-        for each in objects.values()
-        if each["kind"] != "Workload"
-    } == {"east"}
+    own = [objects[name] for name in inventory(claim) if not name.startswith(("Workload/", "Secret/"))]
+    assert {each["metadata"]["labels"]["example.test/site"] for each in own} == {"east"}
     assert objects["PersistentVolumeClaim/ide-data"]["spec"]["storageClassName"] == "local"
     assert objects["Workload/ide"]["spec"]["profiles"] == claim["status"]["profiles"]
 
@@ -126,7 +123,7 @@ async def test_a_disabled_profile_leaves_claims_under_auto_as_their_template_say
 
     async def plain() -> bool:
         claim = await team.get_claim("ide")
-        return "profiles" not in claim["status"] and condition(claim, "Ready").get("status") == "True"
+        return "profiles" not in claim["status"] and is_ready(claim)
 
     await eventually(plain, "the claim is Ready without a profile")
     template = await template_of(team, "ide")

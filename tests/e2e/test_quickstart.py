@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ocdp_operator.dev.demo import Demo
 from ocdp_operator.dev.operator import OperatorProcess
@@ -14,13 +16,18 @@ from tests.support.quickstart import PAGE, Shell, renewed, settled, steps
 
 
 @pytest.fixture
-async def demo(platform: Platform, operator: OperatorProcess) -> Demo:
-    """The demonstration's catalog on the session's control plane, without its claims."""
+async def demo(platform: Platform, operator: OperatorProcess) -> AsyncIterator[Demo]:
+    """The demonstration's catalog on the session's control plane, without its claims.
+
+    Its profiles are of the cluster and the customer that other tests have too: they are taken out of use again.
+    """
     repository = await platform.git.repository(APPS)
     await publish_apps(repository, PROJECT)
     made = Demo(platform, operator, platform.git.url(APPS))
     await made.load_catalog(print)
-    return made
+    yield made
+    for file in sorted((PROJECT / "examples" / "profiles").glob("*.yaml")):
+        await platform.ocdp("profile", "disable", yaml.safe_load(file.read_text())["id"])
 
 
 async def test_the_quickstart_prints_what_it_says(demo: Demo, tmp_path: Path) -> None:

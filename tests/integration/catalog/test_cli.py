@@ -239,23 +239,23 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize(("group", "name", "said"), ENTRIES)
-def test_an_entry_is_disabled_and_enabled_again(
+async def test_an_entry_is_disabled_and_enabled_again(
     offered: Ocdp, group: tuple[str], name: tuple[str, ...], said: str
 ):
-    assert offered(*group, "disable", *name) == (0, f"{said} changed: disabled\n", "")
-    assert offered(*group, "disable", *name) == (0, f"{said} unchanged: disabled\n", "")
-    assert "disabled" in offered(*group, "get", *name)[1]
-    assert "disabled" in offered(*group, "history", *name)[1]
-    assert offered(*group, "enable", *name) == (0, f"{said} changed: enabled\n", "")
-    assert "enabled" in offered(*group, "get", *name)[1]
+    assert await offered(*group, "disable", *name) == (0, f"{said} changed: disabled\n", "")
+    assert await offered(*group, "disable", *name) == (0, f"{said} unchanged: disabled\n", "")
+    assert "disabled" in (await offered(*group, "get", *name))[1]
+    assert "disabled" in (await offered(*group, "history", *name))[1]
+    assert await offered(*group, "enable", *name) == (0, f"{said} changed: enabled\n", "")
+    assert "enabled" in (await offered(*group, "get", *name))[1]
 
 
 @pytest.mark.parametrize(("group", "name", "said"), ENTRIES)
-def test_an_entry_that_is_got_can_be_applied_again(
+async def test_an_entry_that_is_got_can_be_applied_again(
     offered: Ocdp, group: tuple[str], name: tuple[str, ...], said: str
 ):
-    document = json.loads(offered(*group, "get", *name, "-o", "json")[1])
-    code, out, _ = offered(*group, "apply", "-f", "-", documents=[document])
+    document = json.loads((await offered(*group, "get", *name, "-o", "json"))[1])
+    code, out, _ = await offered(*group, "apply", "-f", "-", documents=[document])
     assert (code, out.splitlines()[0]) == (0, f"{said} unchanged")
 
 
@@ -265,21 +265,25 @@ def test_an_entry_that_is_got_can_be_applied_again(
     [("cluster", ("x",)), ("workspace", ("x",)), ("binding", ("code-server", "--user", "alice"))],
     ids=["cluster", "workspace", "binding"],
 )
-def test_an_entry_that_is_not_there_is_named(offered: Ocdp, verb: str, group: str, name: tuple[str, ...]):
-    code, out, err = offered(group, verb, *name)
+async def test_an_entry_that_is_not_there_is_named(
+    offered: Ocdp, verb: str, group: str, name: tuple[str, ...]
+):
+    code, out, err = await offered(group, verb, *name)
     assert (code, out) == (1, "")
     assert err.startswith(f"error: There is no {group} ")
     assert f"what to do: See `ocdp {group} list`." in err
 
 
-def test_disabling_a_workspace_leaves_its_placements_as_they_are(offered: Ocdp):
-    offered("workspace", "disable", "team-a")
-    document = json.loads(offered("workspace", "get", "team-a", "-o", "json")[1])
+async def test_disabling_a_workspace_leaves_its_placements_as_they_are(offered: Ocdp):
+    await offered("workspace", "disable", "team-a")
+    document = json.loads((await offered("workspace", "get", "team-a", "-o", "json"))[1])
     assert [placement.get("disabled", False) for placement in document["placements"]] == [False]
 
 
-def test_a_workspace_is_shown_with_its_place_and_its_templates(offered: Ocdp):
-    facts = dict(line.split(maxsplit=1) for line in offered("workspace", "get", "team-a")[1].splitlines())
+async def test_a_workspace_is_shown_with_its_place_and_its_templates(offered: Ocdp):
+    facts = dict(
+        line.split(maxsplit=1) for line in (await offered("workspace", "get", "team-a"))[1].splitlines()
+    )
     assert facts == {
         "workspace": "team-a",
         "customer": "acme",
@@ -287,20 +291,24 @@ def test_a_workspace_is_shown_with_its_place_and_its_templates(offered: Ocdp):
         "placement": "cluster local, namespace ns-a, enabled",
         "templates": "code-server",
     }
-    assert "team-a (namespace ns-a)" in offered("cluster", "get", "local")[1]
+    assert "team-a (namespace ns-a)" in (await offered("cluster", "get", "local"))[1]
 
 
-def test_bindings_of_users_and_groups_are_shown_by_whom_they_name(offered: Ocdp):
+async def test_bindings_of_users_and_groups_are_shown_by_whom_they_name(offered: Ocdp):
     for subject in ("user", "group"):
         document = {"kind": "AccessBinding", "template": "code-server", subject: "same-name"}
-        offered("binding", "apply", "-f", "-", documents=[document])
-    offered("binding", "disable", "code-server", "--user", "same-name")
-    assert "disabled" in offered("binding", "get", "code-server", "--user", "same-name")[1]
-    assert "enabled" in offered("binding", "get", "code-server", "--group", "same-name")[1]
-    assert len(offered("binding", "history", "code-server", "--user", "same-name")[1].splitlines()) == 3
-    assert len(offered("binding", "history", "code-server", "--group", "same-name")[1].splitlines()) == 2
+        await offered("binding", "apply", "-f", "-", documents=[document])
+    await offered("binding", "disable", "code-server", "--user", "same-name")
+    assert "disabled" in (await offered("binding", "get", "code-server", "--user", "same-name"))[1]
+    assert "enabled" in (await offered("binding", "get", "code-server", "--group", "same-name"))[1]
+    assert (
+        len((await offered("binding", "history", "code-server", "--user", "same-name"))[1].splitlines()) == 3
+    )
+    assert (
+        len((await offered("binding", "history", "code-server", "--group", "same-name"))[1].splitlines()) == 2
+    )
 
 
-def test_a_binding_is_found_by_exactly_one_subject(offered: Ocdp):
-    assert offered("binding", "get", "code-server")[0] == 2
-    assert offered("binding", "get", "code-server", "--user", "a", "--group", "b")[0] == 2
+async def test_a_binding_is_found_by_exactly_one_subject(offered: Ocdp):
+    assert (await offered("binding", "get", "code-server"))[0] == 2
+    assert (await offered("binding", "get", "code-server", "--user", "a", "--group", "b"))[0] == 2

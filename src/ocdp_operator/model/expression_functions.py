@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_CEILING, Decimal, localcontext
 from hashlib import sha256
 from typing import Any, Final
 
+from ocdp_operator.model.quantity import Quantity
 from ocdp_operator.model.secrets import TOKEN_MARKS
 
 MAX_LABEL: Final = 63
 """Characters of a DNS label."""
 MAX_ENV_NAME: Final = 48
 _HASH: Final = 8
-_NUMBER: Final = re.compile(r"([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([A-Za-z]{0,2})", re.ASCII)
-_EXPONENT: Final = re.compile(r"([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})[eE]([+-]?[0-9]{1,2})", re.ASCII)
-_BINARY: Final = {f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", start=1)}
-_DECIMAL: Final = {
-    suffix: Decimal(10) ** power
-    for suffix, power in zip(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), range(-9, 19, 3), strict=True)
-}
+_BINARY: Final = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL: Final = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
 _LARGEST: Final = 2**63
 
 
@@ -50,18 +46,15 @@ def quantity(amount: Any, share: Any = 1) -> str:
 
 
 def _amount(text: str) -> tuple[Decimal, bool]:
+    """The amount, and whether it is written in ``Ki`` and so on."""
+    amount: Decimal | None
     try:
-        if found := _EXPONENT.fullmatch(text):
-            return Decimal(found[1]).scaleb(int(found[2])), False
-        if found := _NUMBER.fullmatch(text):
-            number, suffix = Decimal(found[1]), found[2]
-            if suffix in _BINARY:
-                return number * _BINARY[suffix], True
-            if suffix in _DECIMAL:
-                return number * _DECIMAL[suffix], False
-    except InvalidOperation:
-        pass
-    raise BadArgument("quantity takes a number, or a text such as 500m or 2Gi")
+        amount = Quantity.parse(text).amount
+    except ValueError:
+        amount = None
+    if amount is None or text.startswith(("+", "-")):
+        raise BadArgument("quantity takes a number, or a text such as 500m or 2Gi")
+    return amount, text.endswith("i")
 
 
 def _binary(value: Decimal) -> str:
@@ -78,7 +71,7 @@ def _decimal(value: Decimal) -> str:
     if not nanos:
         return "0"
     suffix = "n"
-    for larger in list(_DECIMAL)[1:]:
+    for larger in _DECIMAL[1:]:
         if nanos % 1000:
             break
         nanos, suffix = nanos // 1000, larger

@@ -23,7 +23,7 @@ from ocdp_operator.cli import (
     template,
     workspace,
 )
-from ocdp_operator.cli.output import tell
+from ocdp_operator.cli.output import tell, tell_fault
 from ocdp_operator.errors import OcdpError
 
 app = typer.Typer(
@@ -48,11 +48,13 @@ def version() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and exits the process with its code; an error of ours is one message, never a traceback."""
+    """Runs one command and exits the process with its code; an error, foreseen or not, is one message, never a traceback."""
     try:
         app(args=arguments, prog_name="ocdp")
     except OcdpError as error:
         sys.exit(tell(error))
+    except Exception as fault:  # noqa: BLE001 - the last resort: a user is owed a sentence
+        sys.exit(tell_fault(fault))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +19,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from ocdp_operator.errors import OcdpError, ReconcileError, SettingsError, Waiting
+from ocdp_operator.errors import Actor, OcdpError, Reason, ReconcileError, SettingsError, Waiting
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import (
     BindingEntry,
@@ -31,6 +32,7 @@ from ocdp_operator.model.publication import (
     to_document,
 )
 
+_PACKAGE: Final = Path(__file__).parents[1]
 FAILED: Final = 1
 USAGE: Final = 2
 AWAY: Final = 3
@@ -168,3 +170,19 @@ def tell(error: OcdpError) -> int:
     if isinstance(error, Waiting):
         return AWAY
     return USAGE if isinstance(error, SettingsError) else FAILED
+
+
+def tell_fault(fault: Exception) -> int:
+    """Prints that the program itself is at fault: the type and the place alone, since a message may hold a secret."""
+    ours = [
+        frame
+        for frame in traceback.extract_tb(fault.__traceback__)
+        if Path(frame.filename).is_relative_to(_PACKAGE)
+    ]
+    place = f" in {Path(ours[-1].filename).relative_to(_PACKAGE)}, line {ours[-1].lineno}" if ours else ""
+    typer.echo(
+        f"error: {Reason.INTERNAL_ERROR}: ocdp met a fault of its own: {type(fault).__name__}{place}. "
+        f"Report this line; who must act: {Actor.MAINTAINERS}.",
+        err=True,
+    )
+    return FAILED

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import isfinite
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from ocdp_operator.errors import OcdpError, Stalled
 from ocdp_operator.model.documents import load_documents
-from ocdp_operator.model.faults import Fault, dotted
+from ocdp_operator.model.faults import Fault, dotted, unstorable
 from ocdp_operator.model.identifier import Identifier, Subject
 from ocdp_operator.model.kinds import RUNTIME_KINDS
 from ocdp_operator.model.mapping_faults import mappings_faults, source_fault
@@ -25,9 +24,6 @@ from ocdp_operator.model.source import PinnedSource
 from ocdp_operator.model.template import RevisionBody
 from ocdp_operator.model.values_schema import ValuesSchema
 from ocdp_operator.model.wire import WireModel
-
-_INTEGERS: Final = range(-(2**63), 2**64)
-"""What JSON readers keep exactly; PostgreSQL's jsonb keeps more."""
 
 
 class PublicationError(OcdpError):
@@ -260,7 +256,7 @@ def _parse_entry(document: Any, entry: type[_E]) -> _E:
         command = _COMMANDS.get(kind) if isinstance(kind, str) else None
         hint = f"`{command}` takes kind {kind}" if command else f"`kind: {expected}` is expected here"
         raise _Refused([Fault("kind", hint)])
-    faults = list(_unstorable(document, ()))
+    faults = list(unstorable(document))
     try:
         parsed = entry.model_validate(document, extra="forbid", by_alias=True, by_name=False)
     except ValidationError as error:
@@ -279,25 +275,6 @@ def _fault(error: Any) -> Fault:
         "missing": "is required",
     }.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
     return Fault(dotted(error["loc"]), message)
-
-
-def _unstorable(value: Any, steps: tuple[str | int, ...]) -> Iterator[Fault]:
-    """What YAML can say and the catalog's jsonb cannot, or not exactly."""
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield from _unstorable(key, (*steps, key))
-            yield from _unstorable(child, (*steps, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _unstorable(child, (*steps, index))
-    elif isinstance(value, str):
-        if "\0" in value:
-            yield Fault(dotted(steps), "a NUL character cannot be stored")
-    elif isinstance(value, float):
-        if not isfinite(value):
-            yield Fault(dotted(steps), "JSON knows no infinity and no NaN")
-    elif value is not None and value not in _INTEGERS:
-        yield Fault(dotted(steps), "an integer has at most 64 bits")
 
 
 def template_faults(entry: TemplateEntry) -> Iterator[Fault]:

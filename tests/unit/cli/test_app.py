@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ocdp_operator.cli import cluster
 from ocdp_operator.cli.app import main
 from tests.support.catalog_entries import template_document
 
@@ -103,3 +104,19 @@ def test_another_commands_file_names_that_command(run: Run, template_file: Path)
     code, _, err = run("workspace", "apply", "-f", str(template_file), "--dsn", NOWHERE)
     assert code == 1
     assert "`ocdp template apply` takes kind WorkloadTemplate" in err
+
+
+def test_a_fault_of_the_program_is_one_line_with_its_place_and_without_its_message(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise KeyError("hunter2")
+
+    monkeypatch.setattr(cluster, "in_catalog", fail)
+    code, out, err = run("cluster", "list", "--dsn", NOWHERE)
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        "error: InternalError: ocdp met a fault of its own: KeyError in cli/cluster.py, line "
+    )
+    assert err.endswith("Report this line; who must act: Maintainers.\n")
+    assert (err.count("\n"), err.count("hunter2")) == (1, 0)

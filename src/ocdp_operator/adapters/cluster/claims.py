@@ -11,7 +11,7 @@ import orjson
 from ocdp_operator.adapters.cluster import paths
 from ocdp_operator.adapters.cluster.client import Answer, KubeClient
 from ocdp_operator.adapters.cluster.denials import Asked, away, denial
-from ocdp_operator.errors import Waiting
+from ocdp_operator.errors import Refused, Waiting
 from ocdp_operator.model.kinds import CLAIM
 from ocdp_operator.model.names import WORKSPACE
 
@@ -76,12 +76,18 @@ class UserClaims:
         return sorted(answer.json()["items"], key=_last_seen) if answer.ok else ()
 
     def _item(self, name: str) -> str:
-        return paths.item(CLAIM, self.namespace, name)
+        try:
+            return paths.item(CLAIM, self.namespace, name)
+        except UnicodeEncodeError:
+            raise Refused("The name of the claim is not UTF-8.") from None
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, content_type: str = paths.JSON
     ) -> Answer:
-        content = None if body is None else orjson.dumps(body)
+        try:
+            content = None if body is None else orjson.dumps(body)
+        except orjson.JSONEncodeError as error:
+            raise Refused(f"The claim cannot be written as JSON: {error}.") from None
         try:
             return await self._client.send(
                 method, path, content, content_type=content_type, repeatable=method != "POST"

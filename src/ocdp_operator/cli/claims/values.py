@@ -17,6 +17,7 @@ import typer
 
 from ocdp_operator.errors import Stalled
 from ocdp_operator.model.documents import load_documents
+from ocdp_operator.model.faults import unstorable
 
 _STEP: Final = re.compile(r"((?:\\.|[^.\[\]\\])+)((?:\[\d{1,3}\])*)(?:\.|$)")
 _Step = str | int
@@ -42,6 +43,8 @@ def read_values(
                 _put(values, _steps(path), parse(text))
             except ValueError as error:
                 raise typer.BadParameter(f"{path}: {error}", param_hint=option) from None
+    for fault in unstorable(values):
+        raise typer.BadParameter(str(fault), param_hint="the values")
     return values
 
 
@@ -70,6 +73,8 @@ def _parsed(text: str) -> Any:
         return json.loads(text, parse_constant=lambda _: text)
     except ValueError:
         return text
+    except RecursionError:
+        raise ValueError("the value is nested too deep") from None
 
 
 def _steps(path: str) -> list[_Step]:

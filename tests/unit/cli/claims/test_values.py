@@ -68,3 +68,27 @@ def test_a_path_that_is_none_is_wrong_usage(sets: list[str], said: str):
 def test_a_file_that_is_no_map_is_wrong_usage(text: str):
     with pytest.raises(typer.BadParameter, match=r"values\.yaml"):
         read_values([_file(text)], (), ())
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ("a=99999999999999999999", "a: an integer has at most 64 bits"),
+        ("a.b[0]=1e999", r"a\.b\[0\]: JSON knows no infinity"),
+        ("a=\udcff", "a: it is not UTF-8"),
+        ("a\udcff=1", r"a\\udcff: it is not UTF-8"),
+        ("a=x\0", "a: a NUL character"),
+        ("a=" + "[" * 100_000, "a: the value is nested too deep"),
+        ("a=" + "[" * 51 + "]" * 51, "nested more than 50 levels deep"),
+        (".".join("a" * 3000) + "=1", "nested more than 50 levels deep"),
+    ],
+    ids=["integer", "infinity", "text", "name", "NUL", "no end", "depth", "path"],
+)
+def test_what_json_cannot_carry_is_refused_with_its_path(item: str, said: str):
+    with pytest.raises(typer.BadParameter, match=said):
+        read_values((), [item], ())
+
+
+def test_an_infinity_in_a_file_is_refused_with_its_path():
+    with pytest.raises(typer.BadParameter, match="a: JSON knows no infinity"):
+        read_values([_file("a: .inf")], (), ())

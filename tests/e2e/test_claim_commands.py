@@ -11,7 +11,7 @@ import pytest
 
 from ocdp_operator.dev.operator import OperatorProcess
 from tests.support.commands import Ocdp
-from tests.support.world import Team
+from tests.support.world import Team, eventually
 
 
 @pytest.fixture
@@ -87,6 +87,30 @@ async def test_an_upgrade_says_from_which_revision_to_which(team: Team, ocdp: Oc
         f"claim ide goes from revision 1 to revision 2 of {team.template_id}\nReady: "
     )
     assert (await team.get_claim("ide"))["status"]["template"]["revision"] == 2
+
+
+async def test_an_upgrade_takes_newer_profiles_and_says_from_which_to_which(team: Team, ocdp: Ocdp):
+    async def publish(site: str) -> None:
+        document = {"kind": "EnvironmentProfile", "id": team.workspace, "workspace": team.workspace}
+        text = json.dumps(document | {"labels": {"example.test/site": site}})
+        await team.platform.ocdp("profile", "apply", "-f", "-", stdin=text)
+
+    async def offered() -> bool:
+        return bool((await team.get_claim("ide"))["status"].get("availableProfiles"))
+
+    await publish("r1")
+    await ocdp.claim("create", "ide", "-t", team.template_id)
+    for number, (pin, said) in enumerate(((1, "is pinned to"), (None, "is no longer pinned to")), start=1):
+        await publish(f"r{number + 1}")
+        await eventually(offered, "the claim says that a newer profile is there")
+        update = f"profile {team.workspace} revision {number + 1} is there: ocdp claim upgrade ide"
+        assert update in (await ocdp.claim("get", "ide")).out
+        moved = await ocdp.claim("upgrade", "ide")
+        before, after = (f"{team.workspace} revision {each}" for each in (number, number + 1))
+        assert moved.out.startswith(f"claim ide goes from {before} to {after}; it {said} revision 1 of ")
+        claim = await team.get_claim("ide")
+        assert claim["spec"].get("templateRevision") == pin
+        assert claim["status"]["profiles"] == [{"id": team.workspace, "revision": number + 1}]
 
 
 async def test_a_wait_ends_with_1_when_the_time_is_over(team: Team, ocdp: Ocdp, operator: OperatorProcess):

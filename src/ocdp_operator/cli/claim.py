@@ -19,6 +19,7 @@ from ocdp_operator.adapters.cluster.claims import UserClaims
 from ocdp_operator.cli.claims import account
 from ocdp_operator.cli.claims.completion import claim_names
 from ocdp_operator.cli.claims.printing import Progress, bare, show_claim, show_claims, show_verdict
+from ocdp_operator.cli.claims.upgrading import move
 from ocdp_operator.cli.claims.values import read_values
 from ocdp_operator.cli.claims.verdict import (
     Goal,
@@ -252,22 +253,17 @@ def upgrade(
     context: Context = None,
     namespace: Namespace = None,
 ) -> None:
-    """Move the claim to another revision of its template."""
+    """Move the claim to another revision of its template, or to the newest environment profiles where those alone are newer."""
 
-    async def move(claims: UserClaims) -> None:
-        claim = WorkloadClaim.parse(await claims.get(name))
-        in_force = claim.status.template
-        wanted = to or (in_force.available if in_force else None)
-        runs_on = f"revision {in_force.revision}" if in_force else "no revision yet"
-        if wanted is None or (in_force and wanted == in_force.revision == claim.spec.template_revision):
-            _say(f"claim {name} unchanged: {runs_on}, and nothing newer is known", output)
-            return
-        await claims.change(name, {"spec": {"templateRevision": wanted}})
-        _say(f"claim {name} goes from {runs_on} to revision {wanted} of {claim.spec.template_id}", output)
-        if wait:
+    async def go(claims: UserClaims) -> None:
+        moved = move(WorkloadClaim.parse(await claims.get(name)), to)
+        if moved.change is not None:
+            await claims.change(name, moved.change)
+        _say(moved.said, output)
+        if moved.change is not None and wait:
             await _finish(claims, name, partial(judge, goal=Goal.READY), timeout, output)
 
-    _run(move, (kubeconfig, context, namespace))
+    _run(go, (kubeconfig, context, namespace))
 
 
 @app.command()

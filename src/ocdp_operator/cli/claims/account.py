@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ocdp_operator.adapters.cluster.claims import RawClaim
+from ocdp_operator.cli.claims.upgrading import profiles
 from ocdp_operator.errors import Stalled
 from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy, Endpoint, Identity, WorkloadClaim
 from ocdp_operator.model.conditions import Condition
@@ -161,7 +162,8 @@ def _asked(claim: WorkloadClaim, now: datetime) -> Pairs:
         if isinstance(who, Identity) and who.username:
             yield label, who.username
     policy, objects = kept(claim)
-    yield "on deletion", f"{policy}: {', '.join(objects) or 'nothing'} stays" if objects else str(policy)
+    stay = "stays" if len(objects) == 1 else "stay"
+    yield "on deletion", f"{policy}: {', '.join(objects)} {stay}" if objects else str(policy)
 
 
 def _running(claim: WorkloadClaim) -> Pairs:
@@ -174,7 +176,10 @@ def _running(claim: WorkloadClaim) -> Pairs:
                 f"revision {status.template.available} is there: ocdp claim upgrade {claim.key.name}",
             )
     if status.profiles:
-        yield "profiles", ", ".join(f"{each.id} revision {each.revision}" for each in status.profiles)
+        yield "profiles", profiles(status.profiles)
+    if newest := status.available_profiles:
+        others = [each for each in newest if each not in status.profiles] or newest
+        yield "update", f"profile {profiles(others)} is there: ocdp claim upgrade {claim.key.name}"
     if status.pending_prune:
         yield (
             "blocked",

@@ -195,6 +195,22 @@ def test_the_account_names_what_was_asked_for_what_runs_and_what_is_wrong():
     }
 
 
+def test_newer_profiles_are_an_update_that_names_those_that_are_others():
+    raw = _claim(
+        profiles=[{"id": "local", "revision": 4}, {"id": "acme", "revision": 1}],
+        availableProfiles=[{"id": "local", "revision": 5}, {"id": "acme", "revision": 1}],
+    )
+    assert "update       profile local revision 5 is there: ocdp claim upgrade my-ide" in [
+        *account.account(raw, NOW)
+    ]
+
+
+def test_several_objects_stay_and_one_stays():
+    inventory = [{"id": "my-ide-data__PersistentVolumeClaim"}, {"id": "my-ide-more__PersistentVolumeClaim"}]
+    (line,) = [each for each in account.account(_claim(inventory=inventory), NOW) if "on deletion" in each]
+    assert line.endswith("PersistentVolumeClaim/my-ide-data, PersistentVolumeClaim/my-ide-more stay")
+
+
 @pytest.mark.parametrize(
     ("since", "said"),
     [

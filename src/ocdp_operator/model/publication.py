@@ -193,6 +193,15 @@ _FIRST: Final = (
     *("cluster", "customer", "workspace"),
 )
 
+_OUR_WORDS: Final = {
+    "extra_forbidden": "unknown key",
+    "missing": "is required",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+}
+"""For pydantic's kinds of faults, whose own words are Python's."""
 _E = TypeVar("_E", TemplateEntry, ClusterEntry, WorkspaceEntry, BindingEntry, EnvironmentProfileEntry)
 _COMMANDS: Final = {
     "WorkloadTemplate": "ocdp template apply",
@@ -270,10 +279,7 @@ def _parse_entry(document: Any, entry: type[_E]) -> _E:
 
 
 def _fault(error: Any) -> Fault:
-    message = {
-        "extra_forbidden": "unknown key",
-        "missing": "is required",
-    }.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
+    message = _OUR_WORDS.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
     return Fault(dotted(error["loc"]), message)
 
 

@@ -63,6 +63,10 @@ WRONG = {
         "mappings[0].secret.kee: unknown key",
     ),
     "python's name of a key": ({"template_type": "kustomize"}, "template_type: unknown key"),
+    "a number for a mapping": ({"source": 3}, "source: must be a mapping"),
+    "a list for a mapping": ({"schema": []}, "schema: must be a mapping"),
+    "a number among mappings": ({"mappings": [3]}, "mappings[0]: must be a mapping"),
+    "a mapping for a list": ({"examples": {}}, "examples: must be a list"),
     "a missing schema": ({"schema": ...}, "schema: is required"),
     "another template type": ({"templateType": "helm"}, "templateType: Input should be 'kustomize'"),
     "a path that leaves the repository": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,8 +21,8 @@ from ocdp_operator.cli.output import (
     show_table,
     state,
 )
+from ocdp_operator.cli.value_rows import COLUMNS, value_rows
 from ocdp_operator.model.publication import Change, PinnedTemplate, TemplateEntry, to_document
-from ocdp_operator.model.wire import canonical_json
 
 app = typer.Typer(name="template", help="Templates: what users may ask for.", no_args_is_help=True)
 
@@ -44,7 +44,7 @@ def get(
     if output is Format.TABLE:
         show_table(("TEMPLATE", entry.id), _facts(entry))
         typer.echo()
-        show_table(("VALUE", "TYPE", "DEFAULT", "DESCRIPTION"), _values(entry.values_schema))
+        show_table(COLUMNS, value_rows(entry.values_schema))
     else:
         show_documents([to_document(entry)], output)
 
@@ -129,19 +129,3 @@ def _facts(entry: TemplateEntry) -> Iterator[tuple[str, str]]:
     yield "kustomize", published.kustomize_version or "-"
     yield "components", ", ".join(entry.components) or "-"
     yield "allowed kinds", ", ".join(entry.allowed_kinds) or "those of the operator"
-
-
-def _values(schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for name, each in schema.get("properties", {}).items():
-        node = each if isinstance(each, dict) else {}
-        default = canonical_json(node["default"]).decode() if "default" in node else "-"
-        yield name, _type(node), default, str(node.get("description") or node.get("title") or "")
-
-
-def _type(node: dict[str, Any]) -> str:
-    if "enum" in node:
-        return " | ".join(
-            value if isinstance(value, str) else canonical_json(value).decode() for value in node["enum"]
-        )
-    declared = node.get("type", "any")
-    return declared if isinstance(declared, str) else " | ".join(declared)

@@ -59,7 +59,7 @@ def history(
     group: Group = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show when the template was offered and the offer taken back."""
+    """Show when the template was first offered and, while the offer is taken back, since when; earlier times are not kept."""
     show_history(dsn, _find(dsn, template, workspace=workspace, user=user, group=group), output)
 
 

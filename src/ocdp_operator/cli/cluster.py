@@ -52,7 +52,7 @@ def get(cluster: Name, dsn: Dsn, output: Output = Format.TABLE) -> None:
 
 @app.command()
 def history(cluster: Name, dsn: Dsn, output: Output = Format.TABLE) -> None:
-    """Show when the cluster was registered and disabled."""
+    """Show when the cluster was registered and, while it is disabled, since when; earlier times are not kept."""
     show_history(dsn, _find(dsn, cluster), output)
 
 

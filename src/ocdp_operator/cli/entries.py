@@ -65,7 +65,7 @@ def show_entry(entry: _E, output: Format, rows: Iterable[Sequence[str]]) -> None
 
 
 def show_history(dsn: str, entry: _E, output: Format) -> None:
-    """When it was made and taken out of use; the catalog keeps the last time of each."""
+    """When it was made and, while it is out of use, since when: the catalog keeps no log of earlier times."""
     rows = in_catalog(dsn, lambda registry: registry.history(entry))
     if output is Format.TABLE:
         show_table(("WHEN", "WHAT"), [(f"{at:%Y-%m-%d %H:%M:%S}", what) for at, what in rows])

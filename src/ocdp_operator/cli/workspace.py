@@ -71,7 +71,7 @@ def get(workspace: Name, dsn: Dsn, output: Output = Format.TABLE) -> None:
 
 @app.command()
 def history(workspace: Name, dsn: Dsn, output: Output = Format.TABLE) -> None:
-    """Show when the workspace was registered, placed and disabled."""
+    """Show when the workspace was registered and placed and, while it or a placement is disabled, since when; earlier times are not kept."""
     show_history(dsn, _find(dsn, workspace), output)
 
 

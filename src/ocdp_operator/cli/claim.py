@@ -84,13 +84,15 @@ def create(
         typer.Option(
             "--set",
             metavar="PATH=VALUE",
-            help="One value, over the files: JSON where it is JSON (20, true, null, [1]), else text.",
+            help="One value, over the files: JSON where it is JSON (20, true, null, [1]), else text; repeatable.",
         ),
     ] = None,
     set_string: Annotated[
         list[str] | None,
         typer.Option(
-            "--set-string", metavar="PATH=TEXT", help="One value that is text, whatever it looks like."
+            "--set-string",
+            metavar="PATH=TEXT",
+            help="One value that is text, whatever it looks like; repeatable.",
         ),
     ] = None,
     deletion_policy: Annotated[

@@ -72,7 +72,9 @@ Values = Annotated[
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="One value to try: JSON where it is JSON, else text."),
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="One value to try: JSON where it is JSON, else text; repeatable."
+    ),
 ]
 Revision = Annotated[int | None, typer.Option("--revision", min=1, help="A revision of the template to try.")]
 
@@ -115,18 +117,22 @@ def render(
     sets: Sets = None,
     revision: Revision = None,
     cluster: ClusterId = None,
-    output: Output = Format.YAML,
+    output: Annotated[
+        Format, typer.Option("--output", "-o", help="How to print: yaml or json; objects have no table.")
+    ] = Format.YAML,
     settings: SettingsFile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: Namespace = None,
 ) -> None:
     """Print the objects that the operator would send for a claim, Secrets masked. With -f no cluster is needed."""
+    if output is Format.TABLE:
+        raise typer.BadParameter("objects have no table: choose yaml or json", param_hint="--output")
     where = _Where(dsn, settings, cluster, kubeconfig, context, namespace)
     trial = _Trial(tuple(values or ()), tuple(sets or ()), revision)
     seen = asyncio.run(_render(where, claim, file, trial))
     documents = [dict(manifest.body) for each in seen for manifest in each.desired.manifests]
-    show_documents(documents, Format.JSON if output is Format.JSON else Format.YAML)
+    show_documents(documents, output)
 
 
 def diff(

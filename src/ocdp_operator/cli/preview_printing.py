@@ -64,6 +64,8 @@ def chosen_object(provenance: Provenance, claim: str, said: str) -> ObjectRef:
 
 def chosen_fields(fields: Sequence[FieldOrigin], ref: ObjectRef, pointer: str) -> list[FieldOrigin]:
     """The field, and those below it. Raises Refused when there is none."""
+    if not fields:
+        raise Refused(f"{ref} has no fields to explain.", remedy="Name another object.")
     wanted = pointer.rstrip("/")
     found = [
         each

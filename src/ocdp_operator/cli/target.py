@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -35,6 +35,11 @@ Namespace = Annotated[
     ),
 ]
 
+_NO_KUBECONFIG: Final = "Put the one that your cluster's operator gave you at ~/.kube/config, or name it with --kubeconfig or KUBECONFIG."
+_OTHER_KUBECONFIG: Final = (
+    "Name a kubeconfig with --kubeconfig or KUBECONFIG, and one of its contexts with --context."
+)
+
 
 @asynccontextmanager
 async def target(
@@ -44,15 +49,15 @@ async def target(
 
     Raises SettingsError when there is no kubeconfig and no account of a pod, or when it cannot be used.
     """
-    login = Login(_files(kubeconfig), context)
+    files = _files(kubeconfig)
+    login = Login(files, context)
     async with AsyncExitStack() as stack:
         try:
             client = await stack.enter_async_context(KubeClient(login))
         except SettingsError as error:
-            remedy = (
-                "Name a kubeconfig with --kubeconfig or KUBECONFIG, and one of its contexts with --context."
-            )
-            raise SettingsError(str(error), remedy=remedy) from None
+            if files is None:
+                raise SettingsError("There is no kubeconfig.", remedy=_NO_KUBECONFIG) from None
+            raise SettingsError(str(error), remedy=_OTHER_KUBECONFIG) from None
         yield client, namespace or login.namespace or "default"
 
 

@@ -120,3 +120,20 @@ def test_a_fault_of_the_program_is_one_line_with_its_place_and_without_its_messa
     )
     assert err.endswith("Report this line; who must act: Maintainers.\n")
     assert (err.count("\n"), err.count("hunter2")) == (1, 0)
+
+
+def test_objects_have_no_table(run: Run):
+    code, out, err = run("render", "ide", "--dsn", NOWHERE, "-o", "table")
+    assert (code, out) == (2, "")
+    assert "choose yaml or json" in " ".join(err.split())
+
+
+def test_a_claim_without_any_kubeconfig_says_where_one_goes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    code, _, err = run("claim", "list")
+    assert code == 2
+    assert err.startswith("error: There is no kubeconfig.\nwhat to do: Put the one that")

@@ -100,6 +100,13 @@ def test_a_field_that_is_not_there_is_refused_with_those_beside_it() -> None:
     assert "/spec/template/class" in caught.value.remedy
 
 
+@pytest.mark.parametrize("pointer", ["", "/spec"])
+def test_an_object_without_fields_is_said_to_have_none(pointer: str) -> None:
+    with pytest.raises(Refused, match="has no fields to explain") as caught:
+        chosen_fields((), DEPLOYMENT, pointer)
+    assert "There are" not in caught.value.remedy
+
+
 def test_a_table_says_who_set_each_field(capsys: pytest.CaptureFixture[str]) -> None:
     show_fields(DEPLOYMENT, FIELDS, Format.TABLE)
     lines = capsys.readouterr().out.splitlines()

@@ -107,6 +107,10 @@ async def test_without_a_kubeconfig_it_is_said_how_to_name_one(
         async with target(named, None, None):
             pass
     assert "--kubeconfig" in caught.value.remedy
+    assert "service account" not in str(caught.value)
+    if kubeconfig is None:
+        assert str(caught.value) == "There is no kubeconfig."
+        assert all(each in caught.value.remedy for each in ("KUBECONFIG", "~/.kube/config"))
 
 
 async def test_an_unknown_context_is_named(two: str) -> None:

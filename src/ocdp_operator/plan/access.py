@@ -6,6 +6,7 @@ from typing import Final
 
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.claim import Identity, WorkloadClaim
+from ocdp_operator.model.identifier import is_subject
 from ocdp_operator.model.template import CatalogAnswer
 from ocdp_operator.plan.wording import shown
 
@@ -17,10 +18,13 @@ _UNPROVEN: Final = (
 
 
 def asking(claim: WorkloadClaim) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Users and groups whose bindings matter, each once: of who made the claim, and who changed it last."""
+    """Users and groups whose bindings matter, each once: of who made the claim, and who changed it last.
+
+    A name that no binding can have is left out: PostgreSQL takes no NUL, and refuses the whole question.
+    """
     people = [each for each in (claim.spec.requested_by, claim.spec.changed_by) if each is not None]
-    users = dict.fromkeys(each.username for each in people if each.username)
-    groups = dict.fromkeys(group for each in people for group in each.groups)
+    users = dict.fromkeys(each.username for each in people if is_subject(each.username))
+    groups = dict.fromkeys(group for each in people for group in each.groups if is_subject(group))
     return tuple(users), tuple(groups)
 
 

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
@@ -16,6 +18,7 @@ from ocdp_operator.adapters.catalog.schema import HEAD, migrate
 from ocdp_operator.adapters.catalog.store import _ASK, MAX_CONNECTIONS, PostgresCatalog
 from ocdp_operator.dev.postgres import EmbeddedPostgres
 from ocdp_operator.errors import CATALOG, Reason, SettingsError, Waiting
+from ocdp_operator.model.profile import ProfileRef
 from ocdp_operator.model.publication import ClusterEntry
 from ocdp_operator.model.template import CatalogQuestion
 from tests.support.catalog_entries import binding, pinned, profile, workspace
@@ -280,6 +283,32 @@ async def test_a_revision_of_an_unknown_shape_holds_up_its_own_claims_only(catal
         other = await catalog.ask(CatalogQuestion("local", "litellm", "team-a", "team-a", None))
         assert other.newest == 1
         assert (await catalog.ask(CatalogQuestion("local", "code-server", "team-a", "team-a", 1))).newest == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"users": ("a\x00",)},
+        {"namespace": "a\x00"},
+        {"profiles": (ProfileRef(id="\x00", revision=1),)},
+        {"profiles": (ProfileRef(id="local", revision=2**70),)},
+    ],
+    ids=["user", "namespace", "profile", "revision"],
+)
+async def test_what_cannot_be_asked_holds_up_its_own_claim_only(
+    catalog_database: CatalogDatabase, changes: dict[str, Any]
+):
+    told = []
+    catalog = PostgresCatalog(catalog_database.reader_dsn, asked=lambda answered, _: told.append(answered))
+    await catalog.open()
+    try:
+        with pytest.raises(Waiting) as caught:
+            await catalog.ask(replace(QUESTION, **changes))
+        assert (caught.value.reason, caught.value.dependency) == (Reason.CATALOG_UNAVAILABLE, None)
+        await catalog.ask(QUESTION)
+        assert told == [True, True]
+    finally:
+        await catalog.close()
 
 
 def test_a_dsn_that_is_none_is_a_wrong_setting_and_is_not_repeated():

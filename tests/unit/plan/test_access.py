@@ -149,3 +149,11 @@ def test_the_catalog_is_asked_for_both_people_and_all_their_groups_once():
     assert asking(of(None, Identity())) == ((), ())
     asked = question(of(ALICE, ALICE), "east")
     assert (asked.users, asked.groups) == (("alice",), ("data", "system:authenticated"))
+
+
+@pytest.mark.parametrize("name", ["", "\x00", "a\x00b", "a b", "x" * 254, "\ud800"])
+def test_the_catalog_is_not_asked_for_names_that_no_binding_can_have(name: str):
+    assert asking(of(ALICE, Identity(username=name, groups=("ops", name)))) == (
+        ("alice",),
+        ("data", "system:authenticated", "ops"),
+    )

@@ -25,8 +25,18 @@ _AWAY: Final = ("08", "57P", "53")
 
 
 def unavailable(error: Exception) -> Waiting:
-    """For a reader: every failure is a catalog that is away, never "no rows". The same failure, the same words."""
+    """For a reader: every failure is a catalog that is away, never "no rows". The same failure, the same words.
+
+    Where something in one claim's question cannot be asked, that claim alone waits: there is no dependency, which all would
+    wait for.
+    """
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if isinstance(error, psycopg.DataError):
+        return Waiting(
+            Reason.CATALOG_UNAVAILABLE,
+            "Something that the claim holds cannot be asked of the catalog.",
+            remedy="Make the claim anew.",
+        )
     if state in _NOT_MIGRATED:
         return not_migrated(None)
     if state == _NO_PRIVILEGE:

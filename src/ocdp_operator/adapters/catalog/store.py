@@ -194,7 +194,9 @@ class PostgresCatalog:
                 raise not_migrated(None if row is None else row.version)
             answered = True
         except (psycopg.Error, TimeoutError) as error:
-            raise unavailable(error) from None
+            failure = unavailable(error)
+            answered = failure.dependency is None
+            raise failure from None
         finally:
             self._asked(answered, monotonic() - started)
         return row

@@ -12,9 +12,7 @@ from ocdp_operator.reconcile.run import Run
 
 
 async def in_environment(run: Run, rendering: Rendering, workload: ResolvedWorkload) -> Rendering:
-    """See ``with_environment``. A claim that never had a profile keeps its rendering as it is."""
-    if not (workload.environment.profiles or run.claim.status.profiles):
-        return rendering
+    """See ``with_environment``. Without any profile too: the classes that an earlier one gave cannot change any more."""
     live: dict[ObjectRef, Observed] = {
         ref: seen
         for ref, seen in run.ports.observations.of_claim(run.namespace, run.claim.uid).items()

@@ -86,12 +86,10 @@ async def preview(
     answer = await ports.catalog.ask(question(claim, asked.cluster_id))
     resolved = resolve(claim, replace(answer, granted=True), succeeded_before=bool(claim.status.history))
     rendered = await render(ports, resolved)
-    # A claim that never had a profile keeps its rendering as it is.
-    kept = live if resolved.environment.profiles or claim.status.profiles else {}
-    placed = with_environment(rendered.rendering, rendered.workload, kept)
+    placed = with_environment(rendered.rendering, rendered.workload, live)
     policy.check(placed, rendered.workload, limits)
     allotment = allot(placed, claim.key.name, rendered.workload.secrets)
-    return Preview(claim, rendered, kept, allotment, _desired(claim, rendered, allotment))
+    return Preview(claim, rendered, live, allotment, _desired(claim, rendered, allotment))
 
 
 def _desired(claim: WorkloadClaim, rendered: Rendered, allotment: Allotment) -> Desired:

@@ -85,6 +85,33 @@ async def test_a_volume_keeps_its_class_under_another_profile(body: dict[str, st
     assert ready.status is Truth.TRUE
 
 
+async def test_a_volume_keeps_its_class_when_no_profile_is_left():
+    world = await started(upgradePolicy="Auto")
+    world.every_profile.clear()
+    await world.settle()
+    assert await profiles(world) == []
+    world.ask_for(upgradePolicy="Auto", values={"storageGi": 21})
+    await world.settle()
+    assert world.raw("PersistentVolumeClaim", "ide-data")["spec"]["storageClassName"] == "first"
+    assert site(world) is None
+
+
+async def test_a_volume_that_lives_with_the_default_class_keeps_it():
+    """The class that the API server chose is sent once with the next rendering, and nothing after that."""
+    world = World(app())
+    world.ask_for()
+    await world.settle()
+    volume = builders.ref("PersistentVolumeClaim", "ide-data")
+    world.cluster.edit(builders.NAMESPACE, volume, {"spec": {"storageClassName": "standard"}})
+    world.ask_for(values={"storageGi": 21})
+    await world.settle()
+    assert world.raw("PersistentVolumeClaim", "ide-data")["spec"]["storageClassName"] == "standard"
+    writes, renders = world.cluster.writes, world.renders
+    world.restart()
+    await world.settle()
+    assert (world.cluster.writes, world.renders) == (writes, renders)
+
+
 async def test_a_volume_that_is_taken_over_keeps_its_class():
     world = await started()
     uid = (await world.claim()).uid

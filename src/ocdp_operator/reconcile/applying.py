@@ -9,6 +9,7 @@ from dataclasses import replace
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.inventory import Entry
+from ocdp_operator.model.kinds import SECRET
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.telemetry import Tally
@@ -28,7 +29,8 @@ async def apply_all(
     """Applies what must be sent, in order, and remembers each answer; returns one line for each object written.
 
     Goes on past an object that is refused, so that one bad object hides no other; then raises the first refusal. Where an
-    object belongs to somebody else, no later wave begins: pods must not run on data that was not adopted.
+    object belongs to somebody else, or the Secret is refused, no later wave begins: pods must not run on data that was not
+    adopted, nor restart for values that are not there.
     """
     changes: list[str] = []
     refused: list[ReconcileError] = []
@@ -48,7 +50,7 @@ async def apply_all(
             run.progress.counted(Tally.APPLIED_OBJECTS, "failed")
             if error.reason in _STOPS_ALL:
                 break
-            if error.reason is Reason.OWNERSHIP_CONFLICT:
+            if error.reason is Reason.OWNERSHIP_CONFLICT or manifest.ref.kind == SECRET.kind:
                 last_wave = entry.wave
             continue
         action = "configured" if observed.uid == entry.uid else "created"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from ocdp_operator.errors import Reason, Stalled
@@ -39,6 +39,8 @@ class _Kept:
     """What the credentials Secret holds at present; nothing where there is none, or one of another owner."""
 
     exists: bool = False
+    uid: str = ""
+    """Of whatever has its name."""
     data: Mapping[str, str] = field(default_factory=dict, repr=False)
     generated: frozenset[str] = frozenset()
     version: int = 0
@@ -72,10 +74,11 @@ async def are_copies_outdated(run: Run, secrets: Sequence[SecretUse]) -> bool:
     return kept.exists and any(kept.data.get(key) != value for key, value in data.items())
 
 
-async def provide_credentials(run: Run, held: Sequence[SecretUse]) -> Credentials:
+async def provide_credentials(run: Run, held: Sequence[SecretUse], *, edited: bool = False) -> Credentials:
     """The Secret's present values, with new ones for keys that are missing, and copies as the users' Secrets say now.
 
-    The version rises when the values differ from those that were handed out: pods that run would hold the old ones.
+    The version rises when the values differ from those that were handed out, or may (``edited``: somebody changed the Secret):
+    pods that run would hold the old ones. It rises once for what an apply has yet to bring.
     A Secret of another owner is neither read into ours nor written over: the apply will refuse it.
     Raises Stalled(SecretNotClaimable).
     """
@@ -88,21 +91,34 @@ async def provide_credentials(run: Run, held: Sequence[SecretUse]) -> Credential
     generated = tuple(sorted(use.key for use in uses if use.plain is not None and use.plain.path in made))
     lost = sorted(key for key in _handed_out(run) if key in generated and key not in kept.data)
     if lost:
-        run.tell(
-            Reason.CREDENTIALS_REGENERATED,
-            f"Secret/{credentials_name(run.claim.key.name)} had lost {', '.join(lost)}: "
-            "new values were made, and the pods restart with them.",
-            warning=True,
-        )
+        _tell_lost(run, kept, lost)
     rotated = (key for key in data if renew and key in kept.data and data[key] != kept.data[key])
     return Credentials(
         data=data,
         version=_version(
-            run, kept, changed=bool(lost) or (kept.exists and data != kept.data), empty=not data
+            run,
+            kept,
+            changed=bool(lost) or (kept.exists and (data != kept.data or (edited and bool(data)))),
+            empty=not data,
         ),
         generated=generated,
         rotation=request,
         rotated=tuple(sorted(rotated)),
+    )
+
+
+def _tell_lost(run: Run, kept: _Kept, lost: Sequence[str]) -> None:
+    """Says it once: of a Secret that is gone nothing is handed out any more, so another attempt has lost nothing."""
+    entry = run.facts.inventory.get(credentials_ref(run.claim.key.name))
+    if entry is not None and entry.uid != kept.uid:
+        run.remember(run.facts.inventory.put(replace(entry, uid="", sent="", applied="")))
+    if _is_to_come(run, kept):
+        return
+    run.tell(
+        Reason.CREDENTIALS_REGENERATED,
+        f"Secret/{credentials_name(run.claim.key.name)} had lost {', '.join(lost)}: "
+        "new values were made, and the pods restart with them.",
+        warning=True,
     )
 
 
@@ -177,11 +193,12 @@ async def _kept(run: Run) -> _Kept:
     try:
         check_owner(run, observed)
     except Stalled:
-        return _Kept()
+        return _Kept(uid=observed.uid)
     said = observed.annotations.get(GENERATED_KEYS)
     version = observed.annotations.get(CREDENTIALS_VERSION, "")
     return _Kept(
         exists=True,
+        uid=observed.uid,
         data=data,
         generated=frozenset(data if said is None else said.split(",")),
         version=int(version)
@@ -245,8 +262,13 @@ def _version(run: Run, kept: _Kept, *, changed: bool, empty: bool) -> int:
     recorded = run.facts.credentials_version
     known = max(recorded, kept.version)
     if changed:
-        return recorded if 0 < kept.version < recorded else known + 1
+        return recorded if _is_to_come(run, kept) else known + 1
     return known if empty else max(1, known)
+
+
+def _is_to_come(run: Run, kept: _Kept) -> bool:
+    """Whether a change is on record that was never sent."""
+    return 0 < kept.version < run.facts.credentials_version
 
 
 def _handed_out(run: Run) -> tuple[str, ...]:

@@ -160,7 +160,7 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     with progress.of(Step.APPLY):
         request = asked_rotation(run)
         allotment = allot(rendering, workload.claim_name, workload.secrets)
-        credentials = await provide_credentials(run, allotment.held)
+        credentials = await provide_credentials(run, allotment.held, edited=_is_secret_edited(run, drifts))
         recorded = credentials_ref(workload.claim_name) in run.facts.inventory
         desired = stamp(
             without_idle_secret(allotment.rendering, workload, held=bool(allotment.held), recorded=recorded),
@@ -184,6 +184,13 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     _tell_changes(run, workload, changes, drifts)
     if request:
         answer_rotation(run, request, allotment.held, credentials.rotated)
+
+
+def _is_secret_edited(run: Run, drifts: tuple[Drift, ...]) -> bool:
+    """Whether somebody changed the credentials Secret; not so while an apply is under way, which may have been us."""
+    ref = credentials_ref(run.claim.key.name)
+    changed = any(each.ref == ref and each.kind is DriftKind.FIELDS_CHANGED for each in drifts)
+    return changed and bool(run.facts.input_digest)
 
 
 def _ref(workload: ResolvedWorkload, credentials: Credentials) -> SecretRef | None:

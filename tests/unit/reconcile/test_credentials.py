@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 
 import pytest
 
-from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.errors import Reason, Stalled, Waiting
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.names import CREDENTIALS_VERSION, ROTATE, ROTATED
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app
 from tests.support.secret_world import (
     CANARY,
+    NAMESPACE,
     OURS,
     PASSWORD,
     PIN,
@@ -205,6 +207,93 @@ async def test_a_rotation_that_cannot_be_applied_waits_and_rotates_once(world: W
     assert data(world) == {"A": "00000002"}
     assert await version(world) == 2
     assert pod(world)["metadata"]["annotations"] == {CREDENTIALS_VERSION: "2"}
+
+
+SECRET = builders.ref("Secret", OURS)
+
+
+def lose(world: World) -> None:
+    """Somebody deletes the claim's Secret."""
+    world.cluster.remove(NAMESPACE, SECRET)
+
+
+def ask_for_rotation(world: World) -> None:
+    world.cluster.annotate_claim(KEY, **{ROTATE: "first"})
+
+
+@pytest.mark.parametrize("change", [lose, ask_for_rotation])
+async def test_pods_restart_only_when_the_secret_is_there(
+    world: World, uses: Uses, change: Callable[[World], None]
+):
+    uses(A=PASSWORD)
+    reads(world)
+    await settled(world)
+    change(world)
+    world.cluster.refuse[SECRET] = Waiting(Reason.APPLY_FAILED, "quota")
+    world.restart()
+    await world.reconcile(4)
+    assert pod(world)["metadata"]["annotations"] == {CREDENTIALS_VERSION: "1"}
+    assert await version(world) == 2
+    world.cluster.refuse.clear()
+    await world.settle()
+
+    assert pod(world)["metadata"]["annotations"] == {CREDENTIALS_VERSION: "2"}
+    assert world.raw("Secret", OURS)["metadata"]["annotations"][CREDENTIALS_VERSION] == "2"
+    assert data(world)["A"] != "00000001"
+    assert await version(world) == 2
+    assert len(told(world, Reason.CREDENTIALS_REGENERATED)) == (change is lose)
+
+
+async def test_a_lost_key_that_cannot_be_written_is_told_of_once(world: World, uses: Uses):
+    uses(A=PASSWORD, PIN=PIN)
+    await settled(world)
+    del world.raw("Secret", OURS)["data"]["PIN"]
+    world.cluster.edit(NAMESPACE, SECRET, {"metadata": {"labels": {"ocdp.io/claim-uid": "x"}}})
+    world.cluster.refuse[SECRET] = Waiting(Reason.APPLY_FAILED, "quota")
+    world.restart()
+    await world.reconcile(4)
+    assert await version(world) == 2
+    assert len(told(world, Reason.CREDENTIALS_REGENERATED)) == 1
+    world.cluster.refuse.clear()
+    await world.settle()
+    assert data(world)["A"] == "00000001"
+    assert await version(world) == 2
+
+
+async def test_a_foreign_secret_in_its_place_raises_the_version_once(world: World, uses: Uses):
+    uses(A=PASSWORD)
+    reads(world)
+    await settled(world)
+    lose(world)
+    world.cluster.put(
+        NAMESPACE, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": OURS}, "data": {}}
+    )
+    for _ in range(4):
+        world.restart()
+        await world.reconcile()
+    failure = (await world.claim()).status.failure
+    assert failure is not None
+    assert failure.code == Reason.OWNERSHIP_CONFLICT
+    assert await version(world) == 2
+    assert len(told(world, Reason.CREDENTIALS_REGENERATED)) == 1
+    assert pod(world)["metadata"]["annotations"] == {CREDENTIALS_VERSION: "1"}
+    assert data(world) == {}
+
+
+async def test_a_value_that_somebody_edited_reaches_the_pods(world: World, uses: Uses):
+    uses(A=PASSWORD)
+    reads(world)
+    await settled(world)
+    mine = {"data": {"A": b64encode(b"edited").decode()}}
+    world.cluster.edit(NAMESPACE, SECRET, mine)
+    await look_thoroughly(world)
+
+    assert data(world) == {"A": "edited"}
+    assert await version(world) == 2
+    assert pod(world)["metadata"]["annotations"] == {CREDENTIALS_VERSION: "2"}
+    writes = world.cluster.writes
+    await look_thoroughly(world)
+    assert world.cluster.writes == writes
 
 
 async def test_no_value_is_in_any_record(world: World, uses: Uses):

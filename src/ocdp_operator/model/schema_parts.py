@@ -106,22 +106,25 @@ def _referenced(reference: str, root: Mapping[str, Any]) -> tuple[Steps, Any]:
 
 
 def property_faults(schema: Mapping[str, Any], parts: Sequence[Part]) -> Iterator[Fault]:
-    """What properties lack, and ``x-ocdp`` where nothing looks for it; ``parts`` are all ``subschemas``."""
+    """What properties lack, and ``x-ocdp`` where nothing looks for it; ``parts`` are all ``subschemas``.
+
+    Each ``x-ocdp`` must be one that can be read.
+    """
+    by_pattern = _reached_by_pattern(schema, parts)
     looked_for: set[int] = set()
     immutable = 0
     for steps, named, speaking in declared(schema):
-        looked_for |= {id(part) for part in speaking}
+        looked_for |= {id(part) for part in speaking} - by_pattern
         if not named:
+            if not by_pattern.issuperset(map(id, speaking)):
+                yield from _nameless_faults(steps, speaking)
             continue
         lacking = [key for key in ("title", "description") if not any(part.get(key) for part in speaking)]
         if lacking:
             yield Fault(dotted(steps), f"give it a {' and a '.join(lacking)}: that is what people see of it")
-        if any(_is_immutable(part) for part in speaking):
+        if any(_says(part, "immutable") for part in speaking):
             immutable += 1
-            inside = any(step in _BELOW and before != "properties" for before, step in pairwise(("", *steps)))
-            if inside or len(dotted(steps)) > MAX_PATH:
-                message = "cannot be immutable: only a property that is in no list and has a short path can"
-                yield Fault(dotted(steps), message)
+            yield from _immutable_faults(steps, speaking)
     if immutable > MAX_IMMUTABLE:
         yield Fault("", f"at most {MAX_IMMUTABLE} properties can be immutable")
     for steps, part in parts:
@@ -130,6 +133,36 @@ def property_faults(schema: Mapping[str, Any], parts: Sequence[Part]) -> Iterato
             yield Fault(dotted((*steps, KEYWORD)), message)
 
 
-def _is_immutable(part: Mapping[str, Any]) -> bool:
+def _immutable_faults(steps: Steps, speaking: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
+    inside = any(step in _BELOW and before != "properties" for before, step in pairwise(("", *steps)))
+    if inside or len(dotted(steps)) > MAX_PATH:
+        message = "cannot be immutable: only a property that is in no list and has a short path can"
+        yield Fault(dotted(steps), message)
+    if any(_says(part, said) for part in speaking for said in ("hidden", "readonly")):
+        message = "cannot be immutable: the platform sets it, and the user could not set it back"
+        yield Fault(dotted((*steps, KEYWORD)), message)
+
+
+def _reached_by_pattern(root: Mapping[str, Any], parts: Sequence[Part]) -> frozenset[int]:
+    """Parts that say something of a property by a pattern of its name. Nothing looks for ``x-ocdp`` in them."""
+    children = [child for _, part in parts for _, child in _held(part, "patternProperties")]
+    reached = declared(root, {"allOf": children})
+    return frozenset(id(part) for _, _, speaking in reached for part in speaking)
+
+
+def _nameless_faults(steps: Steps, speaking: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
+    """What only a property with a name can be: an item, or any other property, has nobody who sets it for the claim."""
+    for said in ("immutable", "hidden", "readonly", "from"):
+        if any(_says(part, said) for part in speaking):
+            message = "is for a property with a name: this describes items, other properties or the whole"
+            yield Fault(dotted((*steps, KEYWORD, said)), message)
+
+
+def _says(part: Mapping[str, Any], name: str) -> bool:
     said = part.get(KEYWORD)
-    return isinstance(said, Mapping) and said.get("immutable") is True
+    return isinstance(said, Mapping) and bool(said.get(name))
+
+
+def referenced(reference: str, root: Mapping[str, Any]) -> Any:
+    """The part that ``#`` or ``#/...`` points at, by names alone; None: nothing, or something behind a list."""
+    return _referenced(reference, root)[1]

@@ -19,7 +19,7 @@ from ocdp_operator.model.expression import ITEM
 from ocdp_operator.model.faults import Fault, dotted
 from ocdp_operator.model.keyword import KEYWORD, keyword_faults, keyword_of
 from ocdp_operator.model.patterns import BadPattern, pattern
-from ocdp_operator.model.schema_parts import Steps, property_faults, subschemas
+from ocdp_operator.model.schema_parts import Steps, property_faults, referenced, subschemas
 from ocdp_operator.model.wire import canonical_json
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -29,6 +29,7 @@ REFUSED_KEYWORDS: Final[Mapping[str, str]] = {
     "unevaluatedProperties": "what it would cost to check is not bounded: write additionalProperties",
     "unevaluatedItems": "what it would cost to check is not bounded: write items",
 }
+_ANCHORS: Final = ("$anchor", "$dynamicAnchor", "$dynamicRef")
 _MAX_SHOWN: Final = 200
 _APPLICATORS: Final = ("allOf", "anyOf", "oneOf")
 _CONDITIONALS: Final = ("then", "else")
@@ -83,11 +84,14 @@ class ValuesSchema:
             yield from (Fault(dotted(steps), message) for steps, message in keyword_faults(node))
         if "$id" in node:
             yield Fault("$id", "a schema inside the schema is not supported; use $defs and a local $ref")
-        for keyword in ("$ref", "$dynamicRef"):
-            reference = node.get(keyword)
-            if reference is not None and not self._resolves(reference):
+        reference = node.get("$ref")
+        if reference is not None and not self._resolves(reference):
+            names = f"{_shortened(reference)!r} names nothing inside this schema"
+            yield Fault("$ref", f"{names}: write # or #/ and names, such as #/$defs/port; nothing is fetched")
+        for keyword in _ANCHORS:
+            if keyword in node:
                 yield Fault(
-                    keyword, f"{_shortened(reference)!r} names nothing inside this schema; nothing is fetched"
+                    keyword, "is not supported: refer to a schema by #/ and names, such as #/$defs/port"
                 )
         for keyword, why in REFUSED_KEYWORDS.items():
             if keyword in node:
@@ -99,12 +103,14 @@ class ValuesSchema:
                 yield Fault(keyword, f"{_shortened(repr(text))} cannot be used: {error}")
 
     def _resolves(self, reference: str) -> bool:
-        if not reference.startswith("#"):
+        """Whether it means one schema to everything that follows it; an anchor means none to the search for ``x-ocdp``."""
+        if reference != "#" and not reference.startswith("#/"):
             return False
         try:
-            return isinstance(self._resolver.lookup(reference).contents, Mapping | bool)
+            found = self._resolver.lookup(reference).contents
         except Unresolvable:
             return False
+        return isinstance(found, Mapping | bool) and found is referenced(reference, self.root)
 
     def _find(
         self, node: Any, steps: tuple[str, ...], seen: frozenset[tuple[str, int]], effort: Effort

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
+from ocdp_operator.model.effort import TooMuchWork
 from ocdp_operator.model.names import IN_FORCE, MAX_CLAIM_NAME, WORKSPACE
 from ocdp_operator.model.profile import ProfileRevision
 from ocdp_operator.model.template import (
@@ -27,7 +28,8 @@ from ocdp_operator.model.wire import digest
 from ocdp_operator.plan.access import asking, check_access
 from ocdp_operator.plan.filling import immutables
 from ocdp_operator.plan.profiles import merge
-from ocdp_operator.plan.values import check_size, fill, pointer
+from ocdp_operator.plan.subschemas import TooDeep
+from ocdp_operator.plan.values import check_size, fill, pointer, template_fault
 from ocdp_operator.plan.wording import listed, shown
 
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -218,8 +220,15 @@ def _recorded_commit(claim: WorkloadClaim) -> tuple[str, str]:
 
 
 def _immutable(claim: WorkloadClaim, values: Mapping[str, Any], body: RevisionBody) -> Mapping[str, str]:
-    """The digests to record. Raises Stalled(InvalidValues) for a value that differs from what is on record."""
-    now = immutables(values, body.values_schema)
+    """The digests to record. Raises Stalled(InvalidValues) for a value that differs from what is on record.
+
+    So too, for the platform to mend, when the schema refers to itself on the way to such a value.
+    """
+    try:
+        now = immutables(values, body.values_schema)
+    except (TooDeep, TooMuchWork, ValueError, TypeError) as error:
+        why = f"what is immutable in it cannot be told ({type(error).__name__})"
+        raise template_fault(f"The schema of the template cannot be used: {why}.") from None
     recorded = claim.status.template.immutable if claim.status.template else {}
     changed = [pointer(path.split(".")) for path, said in now.items() if recorded.get(path, said) != said]
     if changed:

@@ -47,7 +47,11 @@ def test_a_sound_schema_has_no_faults():
         ),
         ({"$ref": "other.json"}, "$ref: 'other.json' names nothing"),
         ({"$ref": "#/$defs/nowhere"}, "$ref: '#/$defs/nowhere' names nothing"),
-        ({"$dynamicRef": "https://example.test/"}, "$dynamicRef: "),
+        ({"$ref": "#here"}, "$ref: '#here' names nothing inside this schema: write # or #/ and names"),
+        ({"$ref": "#/properties/b/allOf/0"}, "$ref: '#/properties/b/allOf/0' names nothing"),
+        ({"$dynamicRef": "https://example.test/"}, "$dynamicRef: is not supported"),
+        ({"$anchor": "here"}, "$anchor: is not supported"),
+        ({"$dynamicAnchor": "here"}, "$dynamicAnchor: is not supported"),
         ({"$id": "https://example.test/inner"}, "$id: a schema inside the schema"),
         ({"pattern": "("}, "pattern: '(' cannot be used: missing )"),
         ({"pattern": "(?=a)"}, "pattern: '(?=a)' cannot be used: invalid perl operator"),
@@ -63,7 +67,11 @@ def test_a_sound_schema_has_no_faults():
         "remote",
         "relative",
         "dangling",
+        "anchor",
+        "behind a list",
         "dynamic",
+        "an anchor's name",
+        "a dynamic anchor's name",
         "id",
         "regex",
         "look-ahead",
@@ -78,7 +86,9 @@ def test_what_cannot_be_published_is_named(node: dict[str, Any], fault: str, dee
     inner, place = (
         ({"items": {"anyOf": [node]}}, "properties.a.items.anyOf[0].") if deep else (node, "properties.a.")
     )
-    faults = [str(each) for each in ValuesSchema({"type": "object", "properties": {"a": inner}}).faults()]
+    other = {"allOf": [{"$defs": {"d": {"$anchor": "here"}}}]}
+    schema = {"type": "object", "properties": {"a": inner, "b": other}}
+    faults = [str(each) for each in ValuesSchema(schema).faults()]
     assert any(each.startswith(place + fault) for each in faults), faults
 
 
@@ -156,6 +166,47 @@ def test_a_keyword_where_nothing_looks_for_it_is_named(place: str):
     (fault,) = ValuesSchema(schema).faults()
     assert fault.path.startswith(f"properties.a.{place}")
     assert fault.path.endswith(".x-ocdp")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [{"secret": True}, {"generate": {}}, {"readonly": True, "from": "claim.name"}, {"from": "claim.name"}],
+    ids=str,
+)
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "shared"])
+def test_a_keyword_behind_a_pattern_of_names_is_named(node: dict[str, Any], shared: bool):
+    kept = {**SEEN, "type": "string", "x-ocdp": node}
+    below = {"type": "object", "properties": {"pw": {"$ref": "#/$defs/kept"} if shared else kept}}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"m": {**SEEN, "type": "object", "patternProperties": {"^x": below}}},
+        "$defs": {"kept": kept} if shared else {},
+    }
+    if shared:
+        schema["properties"]["own"] = {"$ref": "#/$defs/kept"}
+    (fault,) = ValuesSchema(schema).faults()
+    assert fault.path == (
+        "$defs.kept.x-ocdp" if shared else "properties.m.patternProperties.^x.properties.pw.x-ocdp"
+    )
+
+
+@pytest.mark.parametrize(
+    "said", [{"readonly": True}, {"hidden": True}, {"from": "claim.name"}, {"immutable": True}], ids=str
+)
+@pytest.mark.parametrize("place", ["items", "additionalProperties"])
+def test_what_has_no_name_is_set_by_no_platform(place: str, said: dict[str, Any]):
+    node = {"type": "string", "default": "a", "x-ocdp": said}
+    schema = {"type": "object", "properties": {"l": {**SEEN, place: node}}}
+    (name,) = said
+    assert [fault.path for fault in ValuesSchema(schema).faults()] == [f"properties.l.{place}.x-ocdp.{name}"]
+
+
+@pytest.mark.parametrize("said", ["hidden", "readonly"])
+def test_what_the_platform_sets_is_not_immutable(said: str):
+    node = {**SEEN, "x-ocdp": {"immutable": True, said: True, "from": "profile.storageClass"}}
+    (fault,) = ValuesSchema({"type": "object", "properties": {"a": node}}).faults()
+    assert fault.path == "properties.a.x-ocdp"
+    assert "cannot be immutable: the platform sets it" in fault.message
 
 
 def test_what_may_not_change_is_in_no_list_and_at_most_twenty():

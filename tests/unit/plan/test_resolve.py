@@ -297,6 +297,17 @@ def test_what_becomes_unchangeable_later_is_taken_as_it_is():
     assert set(workload.immutable) == {"tier"}
 
 
+def test_a_schema_that_refers_to_itself_on_the_way_to_what_may_not_change_is_the_platforms_fault():
+    child = {"type": "object", "properties": {"again": {"$ref": "#/properties/child"}}}
+    kept = {"type": "string", "x-ocdp": {"immutable": True}}
+    revision = template(schema={"properties": {"child": child, "tier": kept}})
+
+    error = refusal(claim(values={"tier": "x"}), answer(revision))
+
+    assert error.actor is Actor.PLATFORM
+    assert "what is immutable in it cannot be told (TooDeep)" in error.message
+
+
 def test_a_value_may_come_from_the_workspace_or_the_claim():
     schema = {
         "properties": {

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ocdp_operator.model.expression import ITEM
 from ocdp_operator.model.kinds import DEPLOYMENT, JOB, SECRET, STATEFUL_SET
 from ocdp_operator.model.names import credentials_name
 from ocdp_operator.model.objects import Manifest
 from ocdp_operator.model.secrets import GenerateRule, SecretReference, SecretUse, SecretValue
 from ocdp_operator.model.source import Rendering
+from ocdp_operator.model.wire import digest
 from ocdp_operator.plan.wording import listed, shown
 
 _REWRITABLE: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind)
@@ -25,7 +27,6 @@ _VARIABLE: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _ROTATION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}(?:/([-._A-Za-z0-9]+(?:,[-._A-Za-z0-9]+)*))?")
 MAX_ROTATION: Final = 256
 """Characters of a request for a rotation, as many as the status holds."""
-_LOSSY: Final = re.compile(r"[^-._a-zA-Z0-9]")
 
 Json = Mapping[str, Any]
 
@@ -70,15 +71,34 @@ def references(secrets: Sequence[SecretUse]) -> tuple[tuple[SecretValue, SecretR
 def with_own_keys(held: Sequence[SecretUse]) -> tuple[SecretUse, ...]:
     """The same with a key for each generated value that only texts derived from it would hold: it could not be kept else.
 
-    Such a key begins with a dot, which no mapping's key does.
+    Such a key is that of the text behind a dot, which no mapping's key begins with: it stays with its text, wherever in a
+    list the item is that it comes from. Of several values in one text each has a hash too.
     """
     alone = {use.plain.path for use in held if use.plain is not None}
-    lonely: dict[str, SecretUse] = {}
-    for part in (part for use in held for part in use.text):
-        if isinstance(part, SecretValue) and isinstance(part.origin, GenerateRule) and part.path not in alone:
-            key = "." + _LOSSY.sub("_", ".".join(str(step) for step in part.path))
-            lonely[key] = SecretUse(key, (part,))
-    return (*held, *lonely.values())
+    lonely: list[SecretUse] = []
+    for use in held:
+        parts = {
+            part.path: part
+            for part in use.text
+            if isinstance(part, SecretValue)
+            and isinstance(part.origin, GenerateRule)
+            and part.path not in alone
+        }
+        endings = _endings(tuple(parts))
+        lonely += [SecretUse(f".{use.key}{endings[path]}", (part,)) for path, part in parts.items()]
+    return (*held, *lonely)
+
+
+def _endings(paths: Sequence[tuple[str | int, ...]]) -> Mapping[tuple[str | int, ...], str]:
+    """What tells the values of one text apart: where they are declared, and where they are only if that is the same."""
+    if len(paths) < 2:
+        return dict.fromkeys(paths, "")
+    declared = {path: [ITEM if isinstance(step, int) else step for step in path] for path in paths}
+    places = list(declared.values())
+    return {
+        path: "." + digest(place if places.count(place) == 1 else list(path))[:8]
+        for path, place in declared.items()
+    }
 
 
 def to_rotate(request: str, held: Sequence[SecretUse]) -> frozenset[tuple[str | int, ...]]:

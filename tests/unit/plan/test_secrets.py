@@ -179,8 +179,35 @@ def test_each_reference_is_named_once_in_the_order_of_the_values():
 def test_a_generated_value_that_is_only_derived_from_gets_a_key_of_its_own():
     bearer = use("BEARER", "Bearer ", PASSWORD)
 
-    assert with_own_keys([bearer]) == (bearer, use(".password", PASSWORD))
+    assert with_own_keys([bearer]) == (bearer, use(".BEARER", PASSWORD))
     assert with_own_keys([bearer, use("P", PASSWORD)]) == (bearer, use("P", PASSWORD))
+
+
+def keys_of(*items: str) -> dict[str, tuple[str | int, ...]]:
+    """The keys of generated values, each with its path, when a text for each item holds a user's name and two secrets."""
+    held = [
+        use(f"MODEL_{name}", SecretValue(("models", n, "user"), GenerateRule()), ":", SecretValue(("models", n, "key"), GenerateRule()))
+        for n, name in enumerate(items)
+    ]  # fmt: skip
+    return {each.key: each.plain.path for each in with_own_keys(held) if each.plain is not None}
+
+
+def test_the_key_of_a_derived_value_goes_with_its_item_through_the_list():
+    before, after = keys_of("A", "B"), keys_of("B", "A")
+
+    assert len(before) == 4
+    assert before.keys() == after.keys()
+    assert {key: path[2] for key, path in before.items()} == {key: path[2] for key, path in after.items()}
+    assert {path[1] for key, path in after.items() if key.startswith(".MODEL_A")} == {1}
+
+
+def test_unlike_names_never_share_a_key():
+    first, second = SecretValue(("a b",), GenerateRule()), SecretValue(("a_b",), GenerateRule())
+    both = with_own_keys([use("A", "x", first), use("B", "x", second)])
+    assert [each.key for each in both] == ["A", "B", ".A", ".B"]
+    items = [SecretValue(("l", n), GenerateRule()) for n in range(2)]
+    together = with_own_keys([use("A", *items)])
+    assert len({each.key for each in together}) == 3
 
 
 ROTATED = [

@@ -55,11 +55,11 @@ async def test_a_value_that_is_mounted_and_one_that_is_derived_are_held(world: W
     uses(TOKEN=TOKEN, HEADER=("Bearer ", TOKEN, " for ", PASSWORD))
     await settled(world)
 
-    made = data(world)[".password"]
-    assert data(world) == {"TOKEN": CANARY, "HEADER": f"Bearer {CANARY} for {made}", ".password": made}
+    made = data(world)[".HEADER"]
+    assert data(world) == {"TOKEN": CANARY, "HEADER": f"Bearer {CANARY} for {made}", ".HEADER": made}
     known = (await world.claim()).status.credentials_secret_ref
     assert known is not None
-    assert known.keys == (".password", "HEADER", "TOKEN")
+    assert known.keys == (".HEADER", "HEADER", "TOKEN")
 
 
 async def test_values_of_one_path_are_one_value(world: World, uses: Uses):

@@ -87,6 +87,9 @@ BINDING_FAULTS = {
     "no parameters": ("/spec/paramRef", None, "parameters"),
     "any parameters": ("/spec/paramRef/name", "", "parameters"),
     "nothing without": ("/spec/paramRef/parameterNotFoundAction", "Allow", "parameters"),
+    "the claim's own namespace": ("/spec/paramRef/namespace", None, "from the namespace ocdp-system and no"),
+    "a tenant's namespace": ("/spec/paramRef/namespace", "team-a", "from the namespace ocdp-system and no"),
+    "whatever carries a label": ("/spec/paramRef/selector", {"matchLabels": {"a": "b"}}, "by name"),
     "leaving": ("/metadata/deletionTimestamp", MADE, "being deleted"),
 }
 

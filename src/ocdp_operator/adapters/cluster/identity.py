@@ -17,6 +17,8 @@ from ocdp_operator.model.wire import digest
 
 NAME: Final = "ocdp-claim-identity"
 """Of the policy and of its binding (config/admission/identity.yaml)."""
+_NAMESPACE: Final = "ocdp-system"
+"""Where the parameters are, with the names of the trusted accounts; every policy of ``config/`` names the operator's account in it."""
 SHIPPED: Final = "de598be94110887b"
 """Digest of what that policy does to a claim; a unit test compares it with the file."""
 _POLICY: Final = Kind(
@@ -127,6 +129,9 @@ def _binding_faults(spec: Mapping[str, Any]) -> Iterator[str]:
     parameters = spec.get("paramRef") or {}
     if not parameters.get("name") or parameters.get("parameterNotFoundAction") != "Deny":
         yield "the binding must name its parameters, and deny claims while they are not there"
+    # Without a namespace they are read from the claim's own, where a tenant could say whom to trust.
+    if parameters.get("namespace") != _NAMESPACE or parameters.get("selector"):
+        yield f"the binding must take its parameters by name, from the namespace {_NAMESPACE} and no other"
 
 
 def _created(found: Mapping[str, Any]) -> datetime:

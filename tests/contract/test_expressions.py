@@ -117,6 +117,21 @@ async def test_a_result_has_an_end(expressions: Expressions):
     assert "more than" in found.failure
 
 
+HEAVY = {
+    "a long text for each item": "size(values.many.map(m, values.text))",
+    "sums of it": "size(values.many.map(m, values.text + values.text))",
+    "sums without a macro": "size(" + "+".join(["values.text"] * 30) + ")",
+}
+
+
+@pytest.mark.parametrize("expression", HEAVY.values(), ids=HEAVY.keys())
+async def test_what_would_copy_too_much_is_not_begun(expressions: Expressions, expression: str):
+    roots = {"values": {"many": ["x"] * 200, "text": "CANARY" * 8_000}}
+    (found,) = await expressions.evaluate([expression], roots)
+    assert "would copy more than" in found.failure
+    assert "CANARY" not in found.failure
+
+
 @pytest.mark.parametrize("number", [2**64, 10**400], ids=["more than 64 bits", "more than a double"])
 async def test_a_number_that_cel_cannot_hold_fails_or_loses_digits_but_raises_nothing(
     expressions: Expressions, number: int

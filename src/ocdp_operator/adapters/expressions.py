@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import cel
 
-from ocdp_operator.model.expression import Analysis, BadExpression, Evaluated, absent, analyse
+from ocdp_operator.model.expression import MAX_WORK, Analysis, BadExpression, Evaluated, absent, analyse, work
 from ocdp_operator.model.expression_functions import BadArgument, env_name, quantity, slug
 from ocdp_operator.model.wire import canonical_json
 
@@ -32,6 +32,10 @@ _WORDED: Final[Mapping[type[BaseException], str]] = {
     ZeroDivisionError: "it divides by zero",
     TypeError: "it puts together what is not of the same type, or selects from what has no fields",
 }
+_TOO_MUCH: Final = (
+    f"it would copy more than {MAX_WORK} bytes of the values: bound the texts and lists that it reads in the schema, "
+    "read less for each item of a list, or write fewer +"
+)
 _FUNCTIONS: Final[Mapping[str, Callable[..., str]]] = {
     "quantity": quantity,
     "slug": slug,
@@ -118,6 +122,8 @@ def _evaluated(expression: str, context: Any, roots: Mapping[str, Any], complain
     complaints.last = ""
     try:
         analysis = analyse(expression)
+        if work(analysis, roots) > MAX_WORK:
+            return Evaluated(failure=_TOO_MUCH)
         with _without_panics():
             return Evaluated(_plain(_program(analysis.text).execute(context)))
     except BadExpression as error:

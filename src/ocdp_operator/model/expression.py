@@ -7,13 +7,14 @@ names, the paths that are read, and that no expression can cost more than its le
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
 from typing import Any, Final
 
 from ocdp_operator.model.mapping import MAPPING_FACTS, MAX_EXPRESSION
+from ocdp_operator.model.wire import canonical_json
 
 ROOTS: Final = ("values", "profile", "workspace", "claim")
 MACROS: Final = ("map", "filter", "all", "exists", "exists_one")
@@ -32,6 +33,8 @@ FUNCTIONS: Final = (
     "string",
 )
 """Everything else that CEL knows makes values that no manifest holds."""
+MAX_WORK: Final = 1024 * 1024
+"""Bytes, as ``work`` counts them: some 100 ms on a busy machine in which nothing else runs."""
 ITEM: Final = "[]"
 """The step of a path that stands for any item of a list."""
 
@@ -72,6 +75,11 @@ class Reference:
     guarded: bool = False
     """Asked for by ``has(...)``: it may be absent."""
 
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The path as far as it is one of names: to the list, where it goes on into an item."""
+        return tuple(takewhile(lambda each: each != ITEM, self.steps))
+
     def __str__(self) -> str:
         return "".join(step if step == ITEM else f".{step}" for step in self.steps).removeprefix(".")
 
@@ -85,6 +93,10 @@ class Analysis:
     references: tuple[Reference, ...]
     ranges: tuple[Reference, ...]
     """The lists that macros go over."""
+    repeated: tuple[tuple[Reference, Reference], ...] = ()
+    """The list of a macro, and what its body reads anew for each item of it, as often as it stands there."""
+    sums: int = 0
+    """How often ``+`` is written. Each copies what is on its left."""
 
 
 @lru_cache(maxsize=4096)
@@ -99,16 +111,48 @@ def analyse(expression: str) -> Analysis:
         pieces += [expression[end:start], text]
         end = stop
     text = "".join((*pieces, expression[end:]))
-    return Analysis(text, tuple(dict.fromkeys(scan.references)), tuple(dict.fromkeys(scan.ranges)))
+    return Analysis(
+        text,
+        tuple(dict.fromkeys(scan.references)),
+        tuple(dict.fromkeys(scan.ranges)),
+        tuple(scan.repeated),
+        scan.sums,
+    )
+
+
+def work(analysis: Analysis, roots: Mapping[str, Any]) -> int:
+    """Bytes that an evaluation may copy, at most and roughly: nothing else can run while it does."""
+    read = {each.whole for each in (*analysis.references, *analysis.ranges)}
+    once = sum(_size(found(steps, roots)) for steps in read)
+    again = 0
+    for each, reference in analysis.repeated:
+        items = found(each.whole, roots)
+        again += len(items) * _size(found(reference.whole, roots)) if isinstance(items, list) else 0
+    return (1 + analysis.sums) * (once + again)
+
+
+def found(steps: Sequence[str], roots: Mapping[str, Any]) -> Any:
+    """What is at a path of names; None: nothing."""
+    below: Any = roots
+    for step in steps:
+        below = below.get(step) if isinstance(below, Mapping) else None
+    return below
+
+
+def _size(value: Any) -> int:
+    try:
+        return 0 if value is None else len(canonical_json(value))
+    except TypeError:
+        return 0  # CEL takes it as little as JSON does
 
 
 def absent(reference: Reference, roots: Mapping[str, Any]) -> bool:
     """Whether nothing is at the path, as far as it can be told: what is below an item of a list is not looked at."""
-    found: Any = roots
-    for step in takewhile(lambda each: each != ITEM, reference.steps):
-        if not isinstance(found, Mapping) or step not in found:
+    below: Any = roots
+    for step in reference.whole:
+        if not isinstance(below, Mapping) or step not in below:
             return True
-        found = found[step]
+        below = below[step]
     return False
 
 
@@ -150,6 +194,8 @@ class _Scan:
         self.references: list[Reference] = []
         self.ranges: list[Reference] = []
         self.rewritten: list[tuple[tuple[int, int], str]] = []
+        self.repeated: list[tuple[Reference, Reference]] = []
+        self.sums = 0
 
     def until(self, closing: str | None) -> None:
         """Takes tokens up to this closing bracket, and it too."""
@@ -160,6 +206,7 @@ class _Scan:
                 self._name()
                 continue
             self._at += 1
+            self.sums += token.text == "+"
             if token.text == closing and not depth:
                 return
             depth += (token.text in {"(", "[", "{"}) - (token.text in _VALUE_ENDS)
@@ -191,10 +238,27 @@ class _Scan:
             return
         if name in MACROS:
             raise BadExpression(f"{name} goes over a list of the values: write values.<path>.{name}(...)")
+        self._method(name)
+
+    def _method(self, name: str) -> None:
+        """Whether a method may be called here; its bracket comes next."""
         _check_function(name)
+        if name != "matches":
+            return
+        # The library makes the pattern anew each time: 100 ms for one that a user wrote, for each item of a list.
+        if self._token(1).kind not in _TEXTS or self._token(2).text != ")":
+            raise BadExpression(
+                "matches takes a pattern that is written there in quotes, not one of the values"
+            )
+        if self._variables:
+            raise BadExpression(
+                "matches inside of a macro is not allowed: let the schema judge each item by a pattern"
+            )
 
     def _function(self, name: str) -> None:
         _check_function(name)
+        if name == "matches":
+            raise BadExpression("write matches behind the text: values.<path>.matches('...')")
         if name != "has":
             self._at += 1
             return
@@ -221,7 +285,7 @@ class _Scan:
             method = self._token(1).text
             self._at += 2
             if method not in MACROS:
-                _check_function(method)
+                self._method(method)
                 break
             self._macro(method, chain.steps)
             if method != "filter":  # what it keeps are items of the same list
@@ -289,6 +353,9 @@ class _Scan:
         if any(tuple(steps) == over[:-1][: len(steps)] for over in self._variables.values()):
             raise BadExpression(f"a macro cannot take {path} as a whole for every item of it")
         self.references.append(path)
+        for over in self._variables.values():
+            if tuple(steps[: len(over)]) != over:
+                self.repeated.append((Reference(over[:-1]), path))
 
 
 def _check_function(name: str) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocdp_operator.model.expression import BadExpression, Reference, absent, analyse
+from ocdp_operator.model.expression import BadExpression, Reference, absent, analyse, work
 
 REFERENCES: dict[str, tuple[str, list[str]]] = {
     "fields": ("values.a.b + values.c", ["values.a.b", "values.c"]),
@@ -25,6 +25,7 @@ REFERENCES: dict[str, tuple[str, list[str]]] = {
         ["values.models[].on", "values.models[].name"],
     ),
     "a whole item": ("values.models.exists(m, m == claim.name)", ["values.models[]", "claim.name"]),
+    "a pattern": ("values.a.matches('^[a-z]+$') && slug(values.b).matches(r'x')", ["values.a", "values.b"]),
     "two macros": ("values.a.all(x, x > 0) && values.b.exists_one(x, x == 1)", ["values.a[]", "values.b[]"]),
     "numbers": ("1.5 + 2e3 + .5 + 0x1F", []),
     "a selector of what was computed": ("values.a.map(x, 'b')[0].zz", []),
@@ -65,6 +66,12 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a macro that takes its list for every item": ("values.a.map(x, values.a)", "values.a as a whole"),
     "and what holds its list": ("values.a.b.map(x, size(values.a))", "values.a as a whole"),
     "a macro without an end": ("values.a.map(x, x", "a ) is missing"),
+    "a pattern of the values": ("values.a.matches(values.b)", "written there in quotes"),
+    "a pattern put together": ("values.a.matches('(' + values.b + ')')", "written there in quotes"),
+    "a pattern of an item": ("values.a.filter(m, claim.name.matches(m.p))", "written there in quotes"),
+    "a pattern for what was computed": ("(values.a + 'x').matches(values.b)", "written there in quotes"),
+    "a pattern for each item": ("values.a.filter(m, m.n.matches('^a'))", "inside of a macro"),
+    "a pattern as a function": ("matches(values.a, values.b)", "write matches behind the text"),
     "has of what is no path": ("has(size(values.a))", "has takes a path"),
     "has of a sum": ("has(values.a + 1)", "has takes a path"),
 }
@@ -94,3 +101,26 @@ ROOTS = {"values": {"a": {"b": None}, "list": [{}]}}
 )  # fmt: skip
 def test_absent_looks_as_far_as_an_item(path: str, is_absent: bool):
     assert absent(Reference(tuple(path.split("."))), ROOTS) is is_absent
+
+
+HEAVY = {"values": {"l": [{"n": "ab"}] * 10, "t": "x" * 98, "gone": None}, "profile": {"p": "x" * 8}}
+LIST = len('[{"n":"ab"}]') * 10 - 9
+
+
+@pytest.mark.parametrize(
+    ("expression", "copied"),
+    [
+        ("1", 0),
+        ("values.gone == values.absent", 0),
+        ("values.t", 100),
+        ("values.t == values.t", 100),
+        ("values.t + '+' + profile.p", 3 * 110),
+        ("values.l.map(m, m.n + m.n)", 2 * LIST),
+        ("values.l.map(m, values.t)", LIST + 100 + 10 * 100),
+        ("values.l.map(m, values.t == m.n || values.t == profile.p)", LIST + 110 + 10 * 210),
+        ("values.l.filter(m, has(values.t)).map(x, values.t + x.n)", 2 * (LIST + 100 + 20 * 100)),
+        ("values.t.map(x, values.gone)", 100),
+    ],
+)
+def test_work_counts_what_is_copied_for_each_item_and_each_sum(expression: str, copied: int):
+    assert work(analyse(expression), HEAVY) == copied

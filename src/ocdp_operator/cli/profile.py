@@ -24,8 +24,9 @@ from ocdp_operator.cli.output import (
 )
 from ocdp_operator.model.profile import Environment, LockConflict, ProfileRef
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
-from ocdp_operator.model.publication import Change, to_document
+from ocdp_operator.model.publication import Change, PublicationError, to_document
 from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.plan.exposure import annotation_faults
 from ocdp_operator.plan.profiles import dotted, leaves, locked_by, merge
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ Profile = Annotated[str, typer.Argument(help="The profile's id.", show_default=F
 def apply(files: Files, dsn: Dsn) -> None:
     """Publish a revision of each profile, unless its newest one says the same."""
     entries = read_entries(files, EnvironmentProfileEntry)
+    check_annotations(entries)
     changes, conflicts = in_catalog(dsn, lambda registry: _apply(registry, entries))
     show_changes(changes)
     for note in conflicts:
@@ -117,6 +119,20 @@ def show(
     show_table(("FIELD", "VALUE", "FROM", "LOCKED BY"), rows)
     for conflict in environment.conflicts:
         typer.echo(f"note: {_conflict(conflict)}", err=True)
+
+
+def check_annotations(entries: Sequence[EnvironmentProfileEntry]) -> None:
+    """Raises PublicationError for annotations with which no claim would pass the operator's policy."""
+    refusals = [
+        f"{entry.id}: {field}.annotations[{name}] {why}"
+        for entry in entries
+        for field in ("ingress", "loadBalancer")
+        for name, value in ((entry.body.get(field) or {}).get("annotations") or {}).items()
+        if value is not None
+        for why in annotation_faults(name, value)
+    ]
+    if refusals:
+        raise PublicationError("\n  ".join(["Not published:", *refusals]))
 
 
 async def _apply(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -163,11 +163,15 @@ def check_ingress(ingress: Place, domains: tuple[tuple[str, ...], ...], services
 
 def _check_annotations(exposed: Place) -> None:
     for name, value in exposed.at("metadata", "annotations").entries():
-        for pattern, why in _FORBIDDEN_ANNOTATIONS:
-            if pattern.search(name.lower()):
-                value.deny(why)
-        if _NAMES_A_SECRET.search(name.lower()) and "/" in value.text():
-            value.deny("must not name a Secret of another namespace")
+        for why in annotation_faults(name, value.text()):
+            value.deny(why)
+
+
+def annotation_faults(name: str, value: str) -> Iterator[str]:
+    """Why an Ingress or a Service may not have this annotation, whoever says it."""
+    yield from (why for pattern, why in _FORBIDDEN_ANNOTATIONS if pattern.search(name.lower()))
+    if _NAMES_A_SECRET.search(name.lower()) and "/" in value:
+        yield "must not name a Secret of another namespace"
 
 
 def _check_host(host: Place, domains: tuple[tuple[str, ...], ...]) -> None:

@@ -136,7 +136,7 @@ async def test_a_template_is_shown_with_the_values_that_it_takes(offered: Ocdp, 
     _, out, _ = await offered("template", "get", "code-server")
     lines = [line.split() for line in out.splitlines()]
     assert ["exposure", "clusterip", "|", "ingress", '"clusterip"', "Description."] in lines
-    assert ["storageGi", "integer", "10", "Description."] in lines
+    assert ["storageGi", "integer", "1..", "10", "Description."] in lines
     assert any(commit in line for line in lines)
 
 

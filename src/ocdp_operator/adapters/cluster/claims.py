@@ -21,12 +21,13 @@ RawClaim = Mapping[str, Any]
 class UserClaims:
     """The claims of one namespace.
 
-    Every method raises Refused when the API server says no, and Waiting when it does not answer.
+    Raises Refused for a namespace that is not UTF-8. Every method raises Refused when the API server says no, and Waiting
+    when it does not answer.
     """
 
     def __init__(self, client: KubeClient, namespace: str) -> None:
         self._client = client
-        self.namespace = namespace
+        self.namespace = _utf8(namespace, "namespace")
 
     async def workspace(self) -> str:
         """The workspace that the namespace's label names; empty: none, or we may not look."""
@@ -76,10 +77,7 @@ class UserClaims:
         return sorted(answer.json()["items"], key=_last_seen) if answer.ok else ()
 
     def _item(self, name: str) -> str:
-        try:
-            return paths.item(CLAIM, self.namespace, name)
-        except UnicodeEncodeError:
-            raise Refused("The name of the claim is not UTF-8.") from None
+        return paths.item(CLAIM, self.namespace, _utf8(name, "claim"))
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, content_type: str = paths.JSON
@@ -94,6 +92,14 @@ class UserClaims:
             )
         except Waiting as error:
             raise away(error.message) from None
+
+
+def _utf8(name: str, what: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"The name of the {what} is not UTF-8.") from None
+    return name
 
 
 def _required(answer: Answer, asked: Asked) -> Mapping[str, Any]:

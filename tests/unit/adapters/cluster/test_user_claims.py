@@ -19,5 +19,7 @@ async def test_what_json_cannot_carry_is_refused(value: Any):
 
 
 async def test_a_name_that_is_not_utf8_is_refused():
-    with pytest.raises(Refused, match="not UTF-8"):
+    with pytest.raises(Refused, match="name of the claim is not UTF-8"):
         await CLAIMS.get("\udcff")
+    with pytest.raises(Refused, match="name of the namespace is not UTF-8"):
+        UserClaims(None, "\udcff")  # type: ignore[arg-type] - nothing is sent

@@ -136,6 +136,8 @@ def test_everything_of_a_namespace_is_in_ours(rendered: Objects) -> None:
         "CustomResourceDefinition",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
     }
     namespaces = {each["metadata"].get("namespace") for each in rendered if each["kind"] not in cluster_wide}
 

@@ -44,7 +44,7 @@ _QUIET = frozenset({Result.UNCHANGED, Result.LEAVING})
 _LEAVING = 1.0
 """Seconds between looks at objects that leave; a watch wakes the claim earlier."""
 _UNWATCHED = 50.0
-"""Seconds between looks for what somebody must mend where no watch tells of it: a Secret."""
+"""Seconds between looks for what somebody must mend where no watch tells of it: a Secret, a host or a port of others."""
 _PROGRESS = 20.0
 """Seconds between looks at a workload that becomes healthy; a watch wakes the claim earlier."""
 
@@ -249,7 +249,9 @@ class Reconciler:
             memory.attempts = 0
             unwatched = error.reason is Reason.SECRET_NOT_CLAIMABLE
             return self._jittered(min(_UNWATCHED, self.resync_seconds) if unwatched else self.resync_seconds)
-        return self._backoff(memory, first=_TAKEN_RETRY if error.reason in _TAKEN else _FIRST_RETRY)
+        taken = error.reason in _TAKEN
+        delay = self._backoff(memory, first=_TAKEN_RETRY if taken else _FIRST_RETRY)
+        return min(delay, self._jittered(_UNWATCHED)) if taken else delay
 
     def _run(self, claim: WorkloadClaim, memory: _Memory) -> Run:
         return Run(

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ocdp_operator.dev.cluster import Cluster
+from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gitserver import GitServer
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import Platform
 from ocdp_operator.dev.postgres import EmbeddedPostgres
-from tests.support.world import Team, condition
+from tests.support.world import Team, condition, eventually
 
 RECOVERY = 60.0
 """Seconds within which a claim recovers when its dependency is back."""
@@ -110,7 +111,18 @@ async def test_an_api_server_that_restarts_is_found_again(
     await team.ready("ide")
     await control_plane.stop_apiserver()  # type: ignore[attr-defined]
     await control_plane.start_apiserver()  # type: ignore[attr-defined]
-    await team.claim("ide", values={"greeting": "after the restart"})
+
+    async def changed() -> bool:
+        """A server that has just started knows the schema of claims a few seconds later, and refuses to stamp them until then."""
+        try:
+            await team.claim("ide", values={"greeting": "after the restart"})
+        except LocalEnvironmentError as error:
+            if "ServiceUnavailable" in str(error):
+                return False
+            raise
+        return True
+
+    await eventually(changed, "the API server takes claims again")
     await team.ready("ide", seconds=90)
     assert operator.running
     await platform.kubectl("get", "wc", "-A")

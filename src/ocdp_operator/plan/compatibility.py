@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
+from ocdp_operator.model.effort import TooMuchWork
 from ocdp_operator.model.keyword import KEYWORD, Keyword, keyword_of
 from ocdp_operator.model.quantity import Quantity
 from ocdp_operator.model.wire import canonical_json
 from ocdp_operator.plan.schema import CHECKED_FORMATS, violations_at
+from ocdp_operator.plan.subschemas import TooDeep, takes_null
 from ocdp_operator.plan.wording import shown
 
 _LOWER: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
@@ -44,6 +46,8 @@ _COUNTING: Final = ("minProperties", "maxProperties", "propertyNames", "patternP
 _UNPROVEN: Final = "changed; that every value of today still fits cannot be proven"
 _WORDS: Final = (KEYWORD, "title", "description", "examples", "default", "$comment", "readOnly", "deprecated")
 _MAX_DEPTH: Final = 40
+_MAX_PAIRS: Final = 4000
+"""Parts of both schemas that are compared, each with what above looks at it; of a schema without references there are fewer."""
 _ANYTHING: Final[Mapping[str, Any]] = {}
 
 
@@ -60,7 +64,7 @@ def breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[st
 @dataclass(frozen=True, slots=True)
 class _Place:
     steps: tuple[str, ...] = ()
-    conditions: tuple[str, ...] = ()
+    conditions: frozenset[str] = frozenset()
     """Keywords above, as JSON, whose outcome may depend on what is filled in here."""
     whole: bool = False
     """Something above compares whole objects."""
@@ -77,7 +81,8 @@ class _Comparison:
     old_root: Mapping[str, Any]
     new_root: Mapping[str, Any]
     found: list[str] = field(default_factory=list)
-    seen: set[tuple[int, int]] = field(default_factory=set)
+    seen: set[tuple[int, int, frozenset[str], bool]] = field(default_factory=set)
+    """Pairs that are judged: one that several refer to is judged under each of what above looks at it."""
 
     def say(self, place: _Place, what: str) -> None:
         self.found.append(f"{place}: {what}")
@@ -89,10 +94,8 @@ class _Comparison:
             self.say(place, "removed")
             return
         old_node = _ANYTHING if old_node is True else old_node
-        pair = (id(old_node), id(new_node))
-        if pair in self.seen:
+        if self._is_judged(old_node, new_node, place):
             return
-        self.seen.add(pair)
         old, new = _flat(old_node, self.old_root), _flat(new_node, self.new_root)
         if old is None or new is None or len(place.steps) > _MAX_DEPTH:
             if not self._same(old_node, new_node):
@@ -100,12 +103,23 @@ class _Comparison:
             return
         said, says = keyword_of(old), keyword_of(new)
         if self._keywords(said, says, place):
+            self._null_of_a_secret(old_node, new_node, place)
             return  # a secret: nothing else of its schema counts
         if self._finite(old, new_node, place):
             return
         self._rules(old, new, place)
         self._object(old, new, _inside(place, new))
         self._list(old, new, _inside(place, new))
+
+    def _is_judged(self, old_node: Any, new_node: Any, place: _Place) -> bool:
+        pair = (id(old_node), id(new_node), place.conditions, place.whole)
+        if pair in self.seen:
+            return True
+        self.seen.add(pair)
+        if len(self.seen) > _MAX_PAIRS:
+            self.say(_Place(), _UNPROVEN)
+            return True
+        return False
 
     def _keywords(self, said: Keyword, says: Keyword, place: _Place) -> bool:
         if said.is_secret is not says.is_secret:
@@ -122,6 +136,15 @@ class _Comparison:
             if after is not None and (before is None or rose(after, before)):
                 self.say(place, f"{name} of the quantity changed from {before or 'none'} to {after}")
         return says.is_secret
+
+    def _null_of_a_secret(self, old_node: Any, new_node: Any, place: _Place) -> None:
+        try:
+            lost = takes_null(old_node, self.old_root) and not takes_null(new_node, self.new_root)
+        except (TooDeep, TooMuchWork):
+            self.say(place, _UNPROVEN)
+            return
+        if lost:
+            self.say(place, "type null is not accepted any more")
 
     def _finite(self, old: Mapping[str, Any], new_node: Any, place: _Place) -> bool:
         """Where only a few values are accepted today, each of them is tried."""
@@ -256,7 +279,7 @@ def _inside(place: _Place, node: Mapping[str, Any]) -> _Place:
     whole = (
         place.whole or compares or counts or any(_compares_whole(node[key]) for key in _OPAQUE if key in node)
     )
-    return replace(place, conditions=(*place.conditions, *conditions), whole=whole)
+    return replace(place, conditions=place.conditions.union(conditions), whole=whole)
 
 
 def _compares_whole(value: Any) -> bool:

@@ -25,7 +25,7 @@ from ocdp_operator.model.keyword import KEYWORD, QUANTITY, keyword_of
 from ocdp_operator.model.patterns import pattern
 from ocdp_operator.model.quantity import Quantity
 from ocdp_operator.model.values_schema import MAX_SCHEMA_BYTES, REFUSED_KEYWORDS
-from ocdp_operator.plan.subschemas import is_secret, parts
+from ocdp_operator.plan.subschemas import is_secret, parts, takes_null
 
 _BYTES_OF_A_STEP: Final = 256
 """Bytes of an instance that a keyword can look at, or put into a message, in one step."""
@@ -167,7 +167,7 @@ def _counted(keyword: str, check: _Keyword, root: Mapping[str, Any]) -> _Keyword
         judge = _secret_judge(schema, root)
         if judge is None:
             yield from check(validator, rule, instance, schema) or ()
-        elif judge == keyword and not (instance is None and _is_nullable(schema, root)):
+        elif judge == keyword and not (instance is None and takes_null(schema, root, _check.get().effort)):
             yield from _secret_faults(instance, generated=_is_generated(schema, root))
 
     return counted
@@ -188,12 +188,6 @@ def _secret_faults(instance: Any, *, generated: bool) -> Iterator[ValidationErro
     for field, form, rule in (("name", _SECRET_NAME, "secretName"), ("key", _SECRET_KEY, "secretKey")):
         if not isinstance(reference[field], str) or form.fullmatch(reference[field]) is None:
             yield ValidationError("", validator=rule, path=[_REFERENCE, field])
-
-
-def _is_nullable(schema: Any, root: Mapping[str, Any]) -> bool:
-    """Whether null, which is as if it were left out, is among the types that a secret names."""
-    said = (part.get("type") for part in parts(schema, root, _check.get().effort))
-    return any(isinstance(types, list) and "null" in types for types in said)
 
 
 def _is_generated(schema: Any, root: Mapping[str, Any]) -> bool:

@@ -65,6 +65,12 @@ def is_secret(schema: Any, root: Mapping[str, Any], effort: Effort | None = None
     return any(says_secret(part.get(KEYWORD)) for part in parts(schema, root, effort or Effort()))
 
 
+def takes_null(schema: Any, root: Mapping[str, Any], effort: Effort | None = None) -> bool:
+    """Whether null, which is as if it were left out, is among the types that a secret names. Raises TooDeep and TooMuchWork."""
+    said = (part.get("type") for part in parts(schema, root, effort or Effort()))
+    return any(isinstance(types, list) and "null" in types for types in said)
+
+
 def keywords(schema: Any, root: Mapping[str, Any], effort: Effort) -> Iterator[Keyword]:
     """What ``x-ocdp`` says of a property. Raises ValueError for one that cannot be read, TooDeep and TooMuchWork."""
     yield from (keyword_of(part) for part in parts(schema, root, effort) if KEYWORD in part)

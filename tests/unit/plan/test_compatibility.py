@@ -44,6 +44,36 @@ BREAKING: dict[str, tuple[Any, Any, str]] = {
     "condition": ({"anyOf": [{"minimum": 1}]}, {"anyOf": [{"minimum": 0}]}, "/a: anyOf changed; that every"),
     "a new secret": ({"type": "string"}, {"x-ocdp": {"secret": True}}, "/a: is a secret now"),
     "no secret": ({"x-ocdp": {"secret": True}}, {"type": "string"}, "/a: is no secret any more"),
+    "null for a secret": (
+        {"type": ["string", "null"], "x-ocdp": {"secret": True}},
+        {"type": "string", "x-ocdp": {"secret": True}},
+        "/a: type null is not accepted any more",
+    ),
+    "null for a secret that says no type now": (
+        {"type": ["string", "null"], "x-ocdp": {"secret": True}},
+        {"x-ocdp": {"secret": True}},
+        "/a: type null is not accepted any more",
+    ),
+    "null for a secret that is generated now": (
+        {"type": ["string", "null"], "x-ocdp": {"secret": True}},
+        {"x-ocdp": {"generate": {}}},
+        "/a: type null is not accepted any more",
+    ),
+    "null for a secret behind a condition that holds": (
+        {"allOf": [{"type": ["string", "null"]}], "x-ocdp": {"secret": True}},
+        {"type": "string", "x-ocdp": {"secret": True}},
+        "/a: type null is not accepted any more",
+    ),
+    "null for a secret in a list": (
+        {"items": {"type": ["string", "null"], "x-ocdp": {"secret": True}}},
+        {"items": {"type": "string", "x-ocdp": {"secret": True}}},
+        "/a/*: type null is not accepted any more",
+    ),
+    "null in a list": (
+        {"items": {"type": ["string", "null"]}},
+        {"items": {"type": "string"}},
+        "/a/*: type null is not accepted any more",
+    ),
     "not generated": (
         {"x-ocdp": {"generate": {}}},
         {"x-ocdp": {"secret": True}},
@@ -107,6 +137,14 @@ SAFE: dict[str, tuple[Any, Any]] = {
     "immutable": ({}, {"x-ocdp": {"immutable": True}}),
     "a longer secret": ({"x-ocdp": {"generate": {"length": 8}}}, {"x-ocdp": {"generate": {"length": 9}}}),
     "a secret's rules": ({"x-ocdp": {"secret": True}}, {"pattern": "^hf_", "x-ocdp": {"secret": True}}),
+    "null for a secret": (
+        {"type": "string", "x-ocdp": {"secret": True}},
+        {"type": ["string", "null"], "x-ocdp": {"secret": True}},
+    ),
+    "null for a secret that stays": (
+        {"type": ["string", "null"], "x-ocdp": {"secret": True}},
+        {"type": ["null", "string"], "x-ocdp": {"generate": {}}},
+    ),
     "a quantity": ({"x-ocdp": {"minimum": "1Gi"}}, {"x-ocdp": {"minimum": "1024Mi"}}),
     "a new field of an item": ({"items": of({"b": {}})}, {"items": of({"b": {}, "c": {"minimum": 1}})}),
 }
@@ -146,6 +184,42 @@ def test_a_condition_that_stays_breaks_nothing_unless_a_default_decides_it():
         old, of({"exposure": exposure | {"default": "ingress"}, "host": {}}, **CONDITION)
     )
     assert said.startswith("/exposure: its default changed")
+
+
+@pytest.mark.parametrize("first", ["p", "z"])
+def test_what_is_referred_to_twice_is_judged_at_each_place(first: str):
+    def schema(default: int) -> Schema:
+        shared = of({"a": of({"b": {"default": default}})})
+        listed = {"type": "array", "uniqueItems": True, "items": {"$ref": "#/$defs/x"}}
+        return of({first: {"$ref": "#/$defs/x"}, "q": listed}, **{"$defs": {"x": shared}})
+
+    (said,) = breaking_changes(schema(1), schema(2))
+    assert said == "/q/*/a/b: its default changed, and other rules of the schema look at it"
+
+
+def test_what_is_referred_to_is_judged_under_the_conditions_of_each_place():
+    def schema(default: str) -> Schema:
+        shared = {"properties": {"exposure": {"enum": ["clusterip", "ingress"], "default": default}}}
+        inner = {"allOf": [CONDITION], "properties": {"x": {"$ref": "#/$defs/x"}}}
+        return of({"p": {"$ref": "#/$defs/x"}, "q": inner}, **{"$defs": {"x": shared}})
+
+    (said,) = breaking_changes(schema("clusterip"), schema("ingress"))
+    assert said.startswith("/q/x/exposure: its default changed")
+
+
+def test_schemas_that_refer_to_each_other_under_many_conditions_are_not_gone_through_for_ever():
+    names = [f"n{index}" for index in range(24)]
+    nodes = {
+        name: {
+            "properties": {other: {"$ref": f"#/$defs/{other}"} for other in names},
+            "not": {"const": name},
+        }
+        for name in names
+    }
+    schema = of({"a": {"$ref": "#/$defs/n0"}}, **{"$defs": nodes})
+    assert "/: changed; that every value of today still fits cannot be proven" in breaking_changes(
+        schema, copy.deepcopy(schema)
+    )
 
 
 def test_references_are_followed_and_may_go_round():

@@ -213,27 +213,30 @@ class _Binding:
             raise _fault(bound.index, bound.mapping, "its value must be a list of objects")
         given: dict[str, int] = {}
         for number, item in enumerate(items):
-            if item.get(each.value) is None:
-                continue
-            name = item.get(each.name)
+            name, value = item.get(each.name), item.get(each.value)
             if not isinstance(name, str) or holds_token(name):
+                if value is None:
+                    continue
                 raise _fault(bound.index, bound.mapping, f"an item has no {each.name}, which names its key")
-            use = self._use(bound, f"{each.prefix}{env_name(name)}{each.suffix}", item[each.value])
-            if (
-                given.setdefault(use.key, number) != number
-                or self.keys.setdefault(use.key, bound.index) != bound.index
-            ):
-                raise self._same_key(number, bound, each)
+            key = f"{each.prefix}{env_name(name)}{each.suffix}"
+            # Of an item without a secret too: what it is called in the result must be one thing.
+            if given.setdefault(key, number) != number:
+                raise self._same_name(number, bound, each)
+            if value is None:
+                continue
+            use = self._use(bound, key, value)
+            if self.keys.setdefault(use.key, bound.index) != bound.index:
+                raise self._same_name(number, bound, each)
             yield use
 
-    def _same_key(self, number: int, bound: Bound, each: ForEach) -> Stalled:
+    def _same_name(self, number: int, bound: Bound, each: ForEach) -> Stalled:
         beside: tuple[str | int, ...] = ()
         if bound.mapping.from_ is not None:
             beside = (*bound.mapping.from_.split(".")[1:], number, each.name)
         at = pointer(beside)
         return Stalled(
             Reason.INVALID_VALUES,
-            f"{at} gives its secret a name that is given already: name the item otherwise.",
+            f"{at} has a name that is given already: name the item otherwise.",
             value_path=at,
         )
 

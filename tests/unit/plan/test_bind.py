@@ -287,6 +287,17 @@ def test_two_items_of_one_name_are_the_users_to_tell_apart():
     assert error.value_path == "/spec/values/models/2/name"
 
 
+@pytest.mark.parametrize("with_key", [[], [0], [1]], ids=["neither", "the first", "the second"])
+def test_two_items_of_one_name_are_refused_whichever_has_a_secret(with_key: list[int]):
+    values = keyed("A", "A")
+    for number in {0, 1} - {*with_key}:
+        del values["models"][number]["apiKey"]
+    error = refusal({"from": "values.models", "secret": FOR_EACH}, values=values, schema=SECRETS)
+    assert (error.reason, error.actor) == (Reason.INVALID_VALUES, Actor.USER)
+    assert error.value_path == "/spec/values/models/1/name"
+    assert error.message.startswith("/spec/values/models/1/name has a name that is given already")
+
+
 def test_one_key_is_given_by_one_mapping():
     twice = {"from": "values.password", "secret": {"key": "K"}}
     error = refusal(twice, twice, schema=SECRETS)

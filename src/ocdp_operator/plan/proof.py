@@ -18,13 +18,16 @@ from ocdp_operator.model.keyword import KEYWORD, QUANTITY, keyword_of
 from ocdp_operator.model.profile import Layer, ProfileRef, ProfileRevision
 from ocdp_operator.model.publication import TemplateEntry
 from ocdp_operator.model.template import CatalogAnswer, Placement, RevisionBody, TemplateRevision
-from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.model.wire import canonical_json, digest
 from ocdp_operator.plan.subschemas import of_item, of_property, parts, says_secret
 from ocdp_operator.plan.wording import shown
 
 EXAMPLE: Final = "example"
 """Name of the claim, its namespace, its workspace and its customer."""
-_MAX_CASES: Final = 400
+MAX_CASES: Final = 2000
+"""Of one revision: what is beyond is counted, and not tried."""
+_MAX_COUNTED: Final = 10_000
+"""Beyond it nothing is counted either: a schema that refers to itself has no end of values."""
 _MAX_DEPTH: Final = 6
 _SECRET: Final = {"secretKeyRef": {"name": EXAMPLE, "key": "key"}}
 
@@ -40,20 +43,33 @@ class Case:
     """The template's author wrote them: a claim must be able to have them."""
 
 
-def cases(body: RevisionBody) -> tuple[Case, ...]:
+@dataclass(frozen=True, slots=True)
+class Cases:
     """What to try, the author's own first; no values twice."""
+
+    tried: tuple[Case, ...]
+    left: int = 0
+    """Cases that are too many to try; counted up to 10 000."""
+
+
+def cases(body: RevisionBody) -> Cases:
+    """The claims by which the revision is proven. Raises TooDeep and TooMuchWork."""
     found: dict[bytes, Case] = {}
     written = [Case(f"examples[{number}]", each, required=True) for number, each in enumerate(body.examples)]
     for case in (*written, Case("the defaults", {})):
         found.setdefault(canonical_json(case.values), case)
+    left: set[str] = set()
     schema = body.values_schema
     for case in tuple(found.values()):
         for place, value, changed in _variations(case.values, schema, schema, _MAX_DEPTH):
-            if len(found) >= _MAX_CASES:
-                return tuple(found.values())
+            if len(left) >= _MAX_COUNTED:
+                return Cases(tuple(found.values()), len(left))
+            if len(found) >= MAX_CASES:
+                left |= set() if canonical_json(changed) in found else {digest(changed)}
+                continue
             what = "absent" if value is _ABSENT else shown(canonical_json(value).decode(), 60)
             found.setdefault(canonical_json(changed), Case(f"{case.name} with {place} {what}", changed))
-    return tuple(found.values())
+    return Cases(tuple(found.values()), len(left))
 
 
 _ABSENT: Final = object()
@@ -126,7 +142,7 @@ def _choices(said: Sequence[Mapping[str, Any]], root: Mapping[str, Any], depth: 
         return
     merged = {key: value for part in reversed(said) for key, value in part.items()}
     if types & {"integer", "number"}:
-        yield _number(merged, whole="number" not in types)
+        yield from _numbers(merged, whole="number" not in types)
     elif "string" in types:
         yield from _text(merged, said)
     elif "array" in types and depth > 0:
@@ -139,10 +155,14 @@ def _names(said: Any) -> Sequence[str]:
     return [said] if isinstance(said, str) else said or ()
 
 
-def _number(merged: Mapping[str, Any], *, whole: bool) -> float:
+def _numbers(merged: Mapping[str, Any], *, whole: bool) -> Iterator[float]:
+    """The least and the greatest: whatever threshold an expression has, one of them is on each side."""
     low = merged.get("minimum", merged.get("exclusiveMinimum", -1) + 1)
-    number = min(low, merged["maximum"]) if "maximum" in merged else low
-    return -int(-number // 1) if whole else number
+    high = merged.get("maximum", merged["exclusiveMaximum"] - 1 if "exclusiveMaximum" in merged else None)
+    least = low if high is None else min(low, high)
+    yield -int(-least // 1) if whole else least
+    if high is not None and high > least:
+        yield int(high // 1) if whole else high
 
 
 def _text(merged: Mapping[str, Any], said: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -38,7 +38,7 @@ class Proof:
     """Claims that were resolved and bound."""
     renderings: int
     unproven: int
-    """Claims that would have brought something new, but were too many to render."""
+    """Claims that would have brought something new, but were too many to render, and those that were too many to try."""
 
 
 async def prove(
@@ -92,16 +92,17 @@ class _Proving:
     async def run(self, profiles: Sequence[ProfileRevision]) -> None:
         """Tries everything, and tells what was never reached."""
         try:
-            tried = cases(self.entry.body)
+            found = cases(self.entry.body)
         except (TooDeep, TooMuchWork):
             self.found["schema: the schema of the template goes round, or takes too long to look at"] = []
             return
-        for case in tried:
+        self.unproven = found.left
+        for case in found.tried:
             await self._try(case, profiles or (example_profile(self.entry.body),))
             if len(self.found) >= _MAX_FAULTS:
                 return
         if not profiles:
-            for case in tried:
+            for case in found.tried:
                 if case.required:
                     await self._try(case, (bare_profile(),), bare=True)
         if not self.found:

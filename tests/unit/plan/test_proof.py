@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.template import RevisionBody
-from ocdp_operator.plan.proof import cases, example_profile
+from ocdp_operator.plan.proof import MAX_CASES, cases, example_profile
 
 
 def body(properties: dict[str, Any], *examples: dict[str, Any], **rest: Any) -> RevisionBody:
@@ -15,11 +17,11 @@ def body(properties: dict[str, Any], *examples: dict[str, Any], **rest: Any) -> 
 
 
 def tried(properties: dict[str, Any], *examples: dict[str, Any], **rest: Any) -> list[Any]:
-    return [case.values for case in cases(body(properties, *examples, **rest))]
+    return [case.values for case in cases(body(properties, *examples, **rest)).tried]
 
 
 def test_the_authors_examples_come_first_and_must_be_possible():
-    found = cases(body({"a": {"type": "boolean"}}, {"a": True}, {"a": False}))
+    found = cases(body({"a": {"type": "boolean"}}, {"a": True}, {"a": False})).tried
 
     assert [(case.name, case.required) for case in found[:3]] == [
         ("examples[0]", True),
@@ -41,6 +43,33 @@ def test_each_choice_switch_and_null_is_taken():
         assert values in found
     assert {"length": None} in found
     assert {"length": 256} in found
+
+
+@pytest.mark.parametrize(
+    ("rules", "numbers"),
+    [
+        ({"type": "integer", "minimum": 1, "maximum": 9}, [1, 9]),
+        ({"type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 9}, [2, 8]),
+        ({"type": "number", "minimum": 0.5, "maximum": 0.9}, [0.5, 0.9]),
+        ({"type": "integer", "minimum": 0.5, "maximum": 2.5}, [1, 2]),
+        ({"type": "integer", "minimum": 3, "maximum": 3}, [3]),
+        ({"type": "integer", "maximum": -2}, [-2]),
+        ({"type": "integer", "minimum": 3}, [3]),
+        ({"type": "integer"}, [0]),
+    ],
+    ids=str,
+)
+def test_of_a_range_both_ends_are_taken(rules: dict[str, Any], numbers: list[float]):
+    assert tried({"a": rules}) == [{}, *({"a": number} for number in numbers)]
+
+
+def test_what_is_too_much_to_try_is_counted():
+    choices = {"a": {"enum": list(range(MAX_CASES + 56))}}
+
+    assert cases(body({"a": {"enum": list(range(456))}})).left == 0
+    found = cases(body(choices))
+    assert (len(found.tried), found.left) == (MAX_CASES, 57)
+    assert cases(body({"a": {"enum": list(range(20_000))}})).left == 10_000
 
 
 def test_one_factor_is_changed_at_a_time():

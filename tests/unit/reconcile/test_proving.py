@@ -12,6 +12,7 @@ import pytest
 from ocdp_operator.adapters.expressions import CelExpressions
 from ocdp_operator.model.publication import TemplateEntry
 from ocdp_operator.plan.policy import Limits
+from ocdp_operator.plan.proof import MAX_CASES
 from ocdp_operator.reconcile.proving import MAX_RENDERINGS, Proof, prove
 from tests.support.apps import app_files, template
 from tests.support.fakes_renderer import FakeRenderer
@@ -119,6 +120,26 @@ async def test_a_component_that_nothing_brings_in_is_named(bench: Bench):
         "mappings[0], from values.tier",
         "mappings[0].components.guarded, web/components/guarded",
     ]
+
+
+async def test_both_sides_of_a_threshold_are_tried(bench: Bench):
+    size = declared(type="integer", minimum=1, maximum=9, default=1)
+    patch = {"kind": "Deployment", "name": "web", "pointer": "/spec/nothing", "op": "replace"}
+    proof = await bench.proof(
+        schema=schema({"size": size}),
+        mappings=[{"from": "values.size", "when": "values.size > 5", "patch": patch}],
+        components=[],
+        examples=[{}],
+    )
+    (fault,) = proof.faults
+    assert fault.startswith("mappings[0], from values.size: Deployment web has no /spec/nothing")
+    assert "(with examples[0] with /size 9" in fault
+
+
+async def test_more_than_can_be_tried_is_counted(bench: Bench):
+    choice = declared(enum=list(range(MAX_CASES + 56)))
+    proof = await bench.proof(schema=schema({"a": choice}), mappings=[], components=[], examples=[{}])
+    assert (proof.faults, proof.claims, proof.unproven) == ((), MAX_CASES + 1, 57)
 
 
 async def test_more_than_can_be_rendered_is_counted(bench: Bench):

@@ -31,8 +31,27 @@ _ALONE: Final = (
 )
 _BELOW: Final = ("items", "additionalProperties", "patternProperties", "prefixItems")
 """Where properties are declared, beside ``properties``: what only restricts them (``if``, ``not``, ...) is none."""
+_UNSEEN: Final = (
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentSchemas",
+    "contains",
+    "propertyNames",
+    "contentSchema",
+)
+"""What a claim's values are judged by, and nothing else: nobody looks below for what ``x-ocdp`` says."""
 MAX_PATH: Final = 200
 """Characters of the path of an immutable property."""
+
+
+_NOT_HERE: Final = "nothing looks for it here: write it at a property, behind its $ref or in its allOf"
+_NOT_FROM_HERE: Final = (
+    f"leads to {KEYWORD}, and nothing looks for that from here: say here what is checked, without it"
+)
 
 
 def subschemas(schema: Any, steps: Steps = ()) -> Iterator[Part]:
@@ -127,10 +146,34 @@ def property_faults(schema: Mapping[str, Any], parts: Sequence[Part]) -> Iterato
             yield from _immutable_faults(steps, speaking)
     if immutable > MAX_IMMUTABLE:
         yield Fault("", f"at most {MAX_IMMUTABLE} properties can be immutable")
+    unseen = {(*steps, KEYWORD) for steps, part in parts if KEYWORD in part and id(part) not in looked_for}
+    for steps in sorted(unseen | {*_unseen(schema, parts)}, key=str):
+        yield Fault(dotted(steps), _NOT_HERE if steps[-1] == KEYWORD else _NOT_FROM_HERE)
+
+
+def _unseen(root: Mapping[str, Any], parts: Sequence[Part]) -> Iterator[Steps]:
+    """Every ``x-ocdp`` below what only judges, and every ``$ref`` there that leads to one."""
     for steps, part in parts:
-        if KEYWORD in part and id(part) not in looked_for:
-            message = "nothing looks for it here: write it at a property, behind its $ref or in its allOf"
-            yield Fault(dotted((*steps, KEYWORD)), message)
+        for keyword in _UNSEEN:
+            for below, child in _held(part, keyword):
+                for place, inner in subschemas(child, (*steps, *below)):
+                    if KEYWORD in inner:
+                        yield (*place, KEYWORD)
+                    if "$ref" in inner and _leads_to_keyword(inner["$ref"], root):
+                        yield (*place, "$ref")
+
+
+def _leads_to_keyword(reference: str, root: Mapping[str, Any]) -> bool:
+    waiting, known = [reference], {reference}
+    while waiting:
+        for _, part in subschemas(_referenced(waiting.pop(), root)[1]):
+            if KEYWORD in part:
+                return True
+            further = part.get("$ref", reference)
+            if further not in known:
+                known.add(further)
+                waiting.append(further)
+    return False
 
 
 def _immutable_faults(steps: Steps, speaking: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:

@@ -156,16 +156,45 @@ def test_every_property_says_what_people_see_of_it():
     ]
 
 
-@pytest.mark.parametrize("place", ["anyOf", "not", "then"])
+def held(place: str, node: Any) -> dict[str, Any]:
+    if place in {"anyOf", "oneOf"}:
+        return {place: [node]}
+    return {place: {"b": node} if place == "dependentSchemas" else node}
+
+
+UNSEEN = (
+    *("anyOf", "oneOf", "not", "if", "then", "else"),
+    *("dependentSchemas", "contains", "propertyNames"),
+)
+
+
+@pytest.mark.parametrize("place", UNSEEN)
 def test_a_keyword_where_nothing_looks_for_it_is_named(place: str):
-    node: Any = {"x-ocdp": {"secret": True}}
-    schema = {
-        "type": "object",
-        "properties": {"a": {**SEEN, place: [node] if place == "anyOf" else node}},
-    }
+    node: Any = {**SEEN, "x-ocdp": {"secret": True}}
+    for inner, below in ((node, ".x-ocdp"), ({"properties": {"c": node}}, ".properties.c.x-ocdp")):
+        schema = {"type": "object", "properties": {"a": {**SEEN, **held(place, inner)}}}
+        (fault,) = ValuesSchema(schema).faults()
+        assert fault.path.startswith(f"properties.a.{place}")
+        assert fault.path.endswith(below)
+
+
+@pytest.mark.parametrize("place", UNSEEN)
+def test_a_keyword_that_is_seen_elsewhere_alone_is_named_where_it_is_not(place: str):
+    """The definition is a property's too, where it means what it says."""
+    inner = {"properties": {"c": {"$ref": "#/$defs/token"}}}
+    definitions = {"token": {"$ref": "#/$defs/key"}, "key": {**SEEN, "x-ocdp": {"secret": True}}}
+    known = {"a": {**SEEN, **held(place, inner)}, "token": {"$ref": "#/$defs/token"}}
+    schema = {"type": "object", "properties": known, "$defs": definitions}
     (fault,) = ValuesSchema(schema).faults()
     assert fault.path.startswith(f"properties.a.{place}")
-    assert fault.path.endswith(".x-ocdp")
+    assert fault.path.endswith(".properties.c.$ref")
+    assert "leads to x-ocdp" in fault.message
+
+
+def test_references_without_a_keyword_may_be_anywhere_and_go_round():
+    tree = {**SEEN, "anyOf": [{"type": "null"}, {"properties": {"left": {**SEEN, "$ref": "#/$defs/tree"}}}]}
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/tree"}}, "$defs": {"tree": tree}}
+    assert ValuesSchema(schema).faults() == ()
 
 
 @pytest.mark.parametrize(

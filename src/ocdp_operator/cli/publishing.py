@@ -79,11 +79,15 @@ class Checked:
         entry, commit = self.pinned.entry, self.pinned.commit[:12]
         if self.proof is None:
             return f"template {entry.id} unchanged: revision {self.last} already says this"
-        broken = f"; breaks: {'; '.join(self.breaking)}" if self.breaking else ""
         return (
             f"template {entry.id} would be published: revision {self.last + 1}, {entry.source.ref} at commit {commit}, "
-            f"{_proven(self.proof)}{broken}"
+            f"{self.account(self.proof)}"
         )
+
+    def account(self, proof: Proof) -> str:
+        """How it was proven, and what it breaks."""
+        broken = f"; breaks: {'; '.join(self.breaking)}" if self.breaking else ""
+        return f"{_proven(proof)}{broken}"
 
 
 def publish(
@@ -128,7 +132,7 @@ async def _publish(entries: Sequence[TemplateEntry], request: Request) -> None:
     show_changes(changes)
     for each in checked:
         if each.proof is not None:
-            typer.echo(f"template {each.pinned.entry.id} {_proven(each.proof)}")
+            typer.echo(f"template {each.pinned.entry.id} {each.account(each.proof)}")
 
 
 async def _refresh(templates: Sequence[str], request: Request) -> None:

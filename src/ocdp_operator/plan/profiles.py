@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.profile import Environment, LockConflict, ProfileRef, ProfileRevision
 from ocdp_operator.model.wire import canonical_json
 
@@ -41,20 +40,6 @@ def field_of(environment: Environment, *steps: str) -> Any:
     found: Any = environment.fields
     for step in steps:
         found = found.get(step) if isinstance(found, Mapping) else None
-    return found
-
-
-def needed(environment: Environment, *steps: str) -> Any:
-    """The same, for what cannot be done without it. Raises Stalled(ProfileIncomplete) that names the field."""
-    found = field_of(environment, *steps)
-    if found is None:
-        name = ".".join(steps)
-        known = ", ".join(str(ref) for ref in environment.profiles) or "none"
-        raise Stalled(
-            Reason.PROFILE_INCOMPLETE,
-            f"The template needs the field {name} of an environment profile; this claim's profiles ({known}) lack it.",
-            remedy=f"Add {name} to the profile of the cluster, the customer or the workspace.",
-        )
     return found
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
 from ocdp_operator.adapters.catalog.store import PostgresCatalog
-from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.adapters.expressions import CelExpressions
+from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.claim import Identity, WorkloadClaim
 from ocdp_operator.model.publication import BindingEntry, ClusterEntry, Storable
-from ocdp_operator.plan.profiles import merge, needed
+from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.resolve import question, resolve
+from ocdp_operator.reconcile.rendering import with_mappings
 from tests.support import builders
-from tests.support.catalog_entries import binding, pinned, profile, workspace
+from tests.support.catalog_entries import binding, declared, pinned, profile, workspace
 from tests.support.fix_postgres import CatalogDatabase
 
 
@@ -82,13 +85,42 @@ async def test_a_binding_to_somebody_unproven_is_refused_by_that_reason(
     assert error.reason is Reason.IDENTITY_UNVERIFIED
 
 
+HOST = {"patch": {"kind": "Ingress", "name": "ide", "pointer": "/spec/rules/0/host"}}
+FROM_PROFILE = declared(type="string", **{"x-ocdp": {"from": "profile.ingress.domain", "readonly": True}})
+NEEDS_DOMAIN: dict[str, dict[str, Any]] = {
+    "a mapping": {"mappings": [{"from": "profile.ingress.domain"} | HOST]},
+    "an expression": {"mappings": [{"value": "'ide.' + profile.ingress.domain"} | HOST]},
+    "a condition": {
+        "mappings": [{"value": "'ide.test'", "when": "profile.ingress.domain.endsWith('test')"} | HOST]
+    },
+    "a property": {
+        "schema": {"type": "object", "required": ["domain"], "properties": {"domain": FROM_PROFILE}},
+        "mappings": [{"from": "values.domain"} | HOST],
+    },
+}
+
+
+async def bound(catalog: PostgresCatalog) -> ResolvedWorkload:
+    claim = builders.claim()
+    answer = await catalog.ask(question(claim, "local"))
+    async with CelExpressions() as expressions:
+        return await with_mappings(expressions, resolve(claim, answer, succeeded_before=False))
+
+
+@pytest.mark.parametrize("needs", NEEDS_DOMAIN.values(), ids=NEEDS_DOMAIN.keys())
 async def test_a_field_that_no_profile_has_is_named(
-    catalog: PostgresCatalog, catalog_database: CatalogDatabase
+    catalog: PostgresCatalog, catalog_database: CatalogDatabase, needs: dict[str, Any]
 ):
-    await store(catalog_database, profile(storageClass="fast"))
-    answer = await catalog.ask(question(builders.claim(), "local"))
-    environment = merge(answer.profiles)
-    assert needed(environment, "storageClass") == "fast"
-    with pytest.raises(Stalled, match=r"ingress\.domain") as caught:
-        needed(environment, "ingress", "domain")
+    await store(
+        catalog_database,
+        pinned(**{"components": [], "examples": [{}]} | needs),
+        profile(storageClass="fast", ingress={"class": "nginx"}),
+    )
+    with pytest.raises(Stalled, match=r"profile\.ingress\.domain") as caught:
+        await bound(catalog)
     assert caught.value.reason is Reason.PROFILE_INCOMPLETE
+    assert caught.value.actor is Actor.PLATFORM
+
+    await store(catalog_database, profile(ingress={"domain": "apps.test"}))
+    (host,) = (await bound(catalog)).bound
+    assert host.value in {"apps.test", "ide.apps.test", "ide.test"}

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.profile import Environment, Layer, LockConflict, ProfileRef, ProfileRevision
-from ocdp_operator.plan.profiles import field_of, leaves, merge, needed, pointer_of
+from ocdp_operator.plan.profiles import field_of, leaves, merge, pointer_of
 from tests.support.builders import profile
 
 
@@ -127,15 +126,6 @@ def test_what_a_lock_overrules_is_listed():
         LockConflict("/ingress/class", customer, cluster),
         LockConflict("/ingress", workspace, cluster),
     )
-
-
-def test_a_needed_field_that_is_absent_is_named():
-    with pytest.raises(Stalled) as refused:
-        needed(environment({"ingress": {"class": "a"}}), "ingress", "domain")
-    assert refused.value.reason is Reason.PROFILE_INCOMPLETE
-    assert "ingress.domain" in refused.value.message
-    assert "cluster-profile@1" in refused.value.message
-    assert needed(environment({"ingress": {"domain": "a.test"}}), "ingress", "domain") == "a.test"
 
 
 # The algebra, over trees of any shape: keys with every character that a path or a pointer could trip over.

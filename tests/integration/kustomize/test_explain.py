@@ -11,7 +11,7 @@ import pytest
 
 from ocdp_operator.adapters.expressions import CelExpressions
 from ocdp_operator.adapters.kustomize import KustomizeRenderer
-from ocdp_operator.errors import Stalled
+from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.provenance import (
     BaseLayer,
     FieldOrigin,
@@ -176,8 +176,15 @@ async def other_value(lab: Lab, layered: Layered, case: Case, layer: Layer) -> A
         changed = layered.without(layer)
     try:
         return (await lab.values(changed)).get(case.place)
-    except Stalled:
-        return None  # nothing may be sent without it: a host outside of the domain
+    except Stalled as error:
+        raise_unless_of_the_domain(error)
+        return None  # nothing may be sent without it
+
+
+def raise_unless_of_the_domain(error: Stalled) -> None:
+    """A host that the domain's profile or the host's mapping did not make is refused; no other refusal is a value."""
+    if error.reason is not Reason.POLICY_DENIED or "must lie under" not in error.message:
+        raise error
 
 
 async def test_a_mapping_that_says_what_the_base_says_is_named_since_the_field_follows_it(lab: Lab):
@@ -221,8 +228,9 @@ async def test_without_a_mapping_or_a_field_of_a_profile_the_fields_of_other_lay
     for layer in sorted(layers, key=str):
         try:
             changed = await lab.changed(layered, layered.without(layer))
-        except Stalled:
-            continue  # nothing may be sent without it: a host outside of the domain
+        except Stalled as error:
+            raise_unless_of_the_domain(error)
+            continue  # nothing may be sent without it
         others = {
             place
             for place in changed

@@ -78,7 +78,7 @@ BROKEN: dict[str, tuple[Callable[[Document], Document], str]] = {
             value='values.points + "x"',
             patch=patch("/metadata/labels/a", op="add"),
         ),
-        "mappings[4], to ",
+        "mappings[4], to patch Deployment/web /metadata/labels/a: `value` cannot be evaluated: it puts together",
     ),
     "a function that does not exist": (
         lambda body: with_mapping(body, value="format(values.greeting)", replicas={"name": "web"}),
@@ -102,7 +102,7 @@ BROKEN: dict[str, tuple[Callable[[Document], Document], str]] = {
     ),
     "a secret in a ConfigMap by an expression": (
         lambda body: with_mapping(body, value="'key ' + values.password", config_file=CONFIG),
-        "mappings[4], to configFile web-config",
+        "mappings[4], to configFile web-config/settings.yaml /x: a secret goes nowhere but to the target `secret`",
     ),
     "a reference that leads out": (
         lambda body: with_property(body, "far", **{"$ref": "https://example.test/schema.json"}),
@@ -145,7 +145,7 @@ BROKEN: dict[str, tuple[Callable[[Document], Document], str]] = {
             from_="values.more",
             components={"true": "web/components/no", "false": None},
         ),
-        "web/components/no",
+        "web/components/no, which the template names, does not exist",
     ),
     "a table that lacks a choice": (
         lambda body: with_mapping(
@@ -161,7 +161,7 @@ BROKEN: dict[str, tuple[Callable[[Document], Document], str]] = {
             value="'is-' + values.exposure",
             components={"is-guarded": "web/components/guarded"},
         ),
-        "mappings[4], to components",
+        "mappings[4], to components: its value must be one of is-guarded, since it chooses a component",
     ),
     "a default that does not fit": (
         lambda body: with_property(body, "size", type="integer", minimum=5, default=1),
@@ -205,7 +205,21 @@ BROKEN: dict[str, tuple[Callable[[Document], Document], str]] = {
         lambda body: with_mapping(
             body, from_="values.greeting", config_file=CONFIG | {"file": "seetings.yaml"}
         ),
-        "mappings[4], from values.greeting: ",
+        "mappings[4], from values.greeting: A mapping sets a value in ConfigMap web-config, file seetings.yaml, which the base",
+    ),
+    "a keyword where nobody looks for it": (
+        lambda body: (
+            body
+            | {
+                "schema": body["schema"]
+                | {
+                    "$defs": {"key": {"title": "Key", "description": "Key.", "x-ocdp": {"secret": True}}},
+                    "anyOf": [{"properties": {"key": {"$ref": "#/$defs/key"}}}],
+                    "properties": body["schema"]["properties"] | {"token": {"$ref": "#/$defs/key"}},
+                }
+            }
+        ),
+        "document 1, schema.anyOf[0].properties.key.$ref: leads to x-ocdp, and nothing looks for that from here",
     ),
     "a property without words": (
         lambda body: body | {"schema": {"type": "object", "properties": {"a": {}}}, "mappings": []},

@@ -54,14 +54,17 @@ def _privileged(files: Files) -> Files:
 
 
 BAD_BASES: dict[str, tuple[Callable[[Files], Files], str]] = {
-    "policy refuses": (_privileged, "Deployment/example-web"),
+    "policy refuses": (
+        _privileged,
+        "Deployment/example-web spec.template.spec.containers[web].securityContext.privileged: must not be true",
+    ),
     "kustomize cannot build": (
         lambda files: files | {"web/base/service.yaml": b"kind: [Service"},
-        "template web, ",
+        "in File: service.yaml",
     ),
     "that is not there": (
         lambda files: {path.replace("web/base", "web/elsewhere"): data for path, data in files.items()},
-        "web/base",
+        "template web, web/base, which the template names, does not exist as a directory in the commit",
     ),
 }
 
@@ -119,7 +122,9 @@ async def test_a_breaking_change_is_named_and_needs_a_flag(desk: Desk):
     tried = await desk.publish(narrower, options=["--dry-run", "--allow-breaking"])
     assert "breaks: /storageGi: minimum raised from 1 to 5" in tried.out
 
-    assert (await desk.publish(narrower, options=["--allow-breaking"])).code == 0
+    done = await desk.publish(narrower, options=["--allow-breaking"])
+    assert done.code == 0
+    assert "breaks: /storageGi: minimum raised from 1 to 5" in done.out
     assert await desk.revisions("web") == [2, 1]
 
 

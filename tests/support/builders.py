@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from ocdp_operator.model.claim import ClaimKey, ClaimSpec, ClaimStatus, TemplateInForce, WorkloadClaim
+from ocdp_operator.model.claim import (
+    ClaimKey,
+    ClaimSpec,
+    ClaimStatus,
+    HistoryItem,
+    TemplateInForce,
+    WorkloadClaim,
+)
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.kinds import CLAIM, POD, RUNTIME_KINDS, WORKLOAD, Kind
 from ocdp_operator.model.objects import Manifest, Mark, ObjectRef, Observed
@@ -53,8 +60,12 @@ def claim(name: str = "ide", *, namespace: str = NAMESPACE, **fields: Any) -> Wo
 
 
 def in_force(revision: int, *, pinned: int | None = None, commit: str = COMMIT) -> ClaimStatus:
-    """A status that says which revision the claim runs on."""
-    return ClaimStatus(template=TemplateInForce(revision=revision, commit=commit, pinned=pinned))
+    """The status of a claim that runs on this revision."""
+    applied = HistoryItem(
+        revision=revision, commit=commit, input_digest="0", first_applied="2026-01-01T00:00:00Z"
+    )
+    template = TemplateInForce(revision=revision, commit=commit, pinned=pinned)
+    return ClaimStatus(template=template, history=(applied,))
 
 
 def template(

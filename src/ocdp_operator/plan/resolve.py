@@ -80,7 +80,12 @@ def _is_in_force(claim: WorkloadClaim) -> bool:
 
 def _stays(claim: WorkloadClaim) -> bool:
     """Whether the claim stays on the revisions in its status, of the template and of its profiles."""
-    return _is_in_force(claim) and _upgrade_policy(claim) is UpgradePolicy.MANUAL
+    return _has_begun(claim) and _is_in_force(claim) and _upgrade_policy(claim) is UpgradePolicy.MANUAL
+
+
+def _has_begun(claim: WorkloadClaim) -> bool:
+    """Whether anything of it was applied, or is about to be: what was refused before that holds it on no revision."""
+    return bool(claim.status.history or claim.status.inventory)
 
 
 def _asked(claim: WorkloadClaim) -> int | None:
@@ -88,7 +93,7 @@ def _asked(claim: WorkloadClaim) -> int | None:
     if pin is not None or _upgrade_policy(claim) is UpgradePolicy.AUTO:
         return pin
     if in_force is not None:
-        return in_force.revision if _is_in_force(claim) else None
+        return in_force.revision if _has_begun(claim) and _is_in_force(claim) else None
     return None if hint is None else hint[0]
 
 
@@ -220,7 +225,7 @@ def _recorded_commit(claim: WorkloadClaim) -> tuple[str, str]:
 
 
 def _immutable(claim: WorkloadClaim, values: Mapping[str, Any], body: RevisionBody) -> Mapping[str, str]:
-    """The digests to record. Raises Stalled(InvalidValues) for a value that differs from what is on record.
+    """The digests to record. Raises Stalled(InvalidValues) for a value that differs from what was applied once.
 
     So too, for the platform to mend, when the schema refers to itself on the way to such a value.
     """
@@ -229,7 +234,7 @@ def _immutable(claim: WorkloadClaim, values: Mapping[str, Any], body: RevisionBo
     except (TooDeep, TooMuchWork, ValueError, TypeError) as error:
         why = f"what is immutable in it cannot be told ({type(error).__name__})"
         raise template_fault(f"The schema of the template cannot be used: {why}.") from None
-    recorded = claim.status.template.immutable if claim.status.template else {}
+    recorded = claim.status.template.immutable if claim.status.template and claim.status.history else {}
     changed = [pointer(path.split(".")) for path, said in now.items() if recorded.get(path, said) != said]
     if changed:
         what = (

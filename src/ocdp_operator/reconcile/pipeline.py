@@ -52,8 +52,11 @@ async def apply_claim(run: Run) -> None:
     try:
         with run.progress.of(Step.RESOLVE):
             workload = await _resolve(run)
-        await _hold(run, workload)
         await _take_back(run)
+        if (
+            run.facts.inventory
+        ):  # else a claim that is refused below would be held on its first revision for ever
+            await _hold(run, workload)
         drifts = await _find_drifts(run)
         if await _must_render(run, workload) or drifts:
             await _render_and_apply(run, workload, drifts)
@@ -204,6 +207,7 @@ async def _record_and_apply(
 ) -> tuple[str, ...]:
     try:
         async with hosts_taken(run, desired.manifests):
+            await _hold(run, workload)
             await _record(run, desired, version)
             return await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
     except Waiting as error:

@@ -32,6 +32,14 @@ def hint(revision: int, commit: str = COMMIT) -> dict[str, str]:
     return {IN_FORCE: f"{revision}@{commit}"}
 
 
+ENTRIES = ({"id": "ide-web__Service", "wave": 2},)
+
+
+def refused(revision: int, **status) -> ClaimStatus:
+    """The status of a claim of which nothing was ever applied."""
+    return in_force(revision).model_copy(update={"history": (), **status})
+
+
 def refusal(asking, reply: CatalogAnswer, *, succeeded_before: bool = False) -> Stalled:
     with pytest.raises(Stalled) as caught:
         resolve(asking, reply, succeeded_before=succeeded_before)
@@ -51,6 +59,10 @@ def refusal(asking, reply: CatalogAnswer, *, succeeded_before: bool = False) -> 
         pytest.param(claim(annotations=hint(4)), 4, id="a restored claim takes the hint"),
         pytest.param(claim(annotations=hint(4), template_revision=3), 3, id="a pin is more than a hint"),
         pytest.param(claim(annotations=hint(4), status=in_force(2)), 2, id="status is more than a hint"),
+        pytest.param(claim(status=refused(2)), None, id="what was refused at once holds nothing"),
+        pytest.param(claim(annotations=hint(2), status=refused(2)), None, id="not by its hint either"),
+        pytest.param(claim(status=refused(2), template_revision=2), 2, id="a pin is a pin"),
+        pytest.param(claim(status=refused(2, inventory=ENTRIES)), 2, id="what began to be applied stays"),
         pytest.param(claim(annotations={IN_FORCE: "junk"}), None, id="junk is no hint"),
         pytest.param(claim(annotations={IN_FORCE: f"{'9' * 5000}@{COMMIT}"}), None, id="no revision is that high"),
     ],

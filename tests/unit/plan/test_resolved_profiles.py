@@ -37,6 +37,7 @@ def runs_on(**status) -> ClaimStatus:
         pytest.param(claim(status=runs_on(pinned=2), template_revision=2, upgrade_policy="Auto"), None, id="Auto moves beside a pin"),
         pytest.param(claim(status=runs_on(upgrade_policy="Auto")), None, id="Auto by the template's default moves"),
         pytest.param(claim(status=runs_on(upgrade_policy="Auto"), upgrade_policy="Manual"), RECORDED, id="Manual against the default stays"),
+        pytest.param(claim(status=runs_on().model_copy(update={"history": ()})), None, id="what was refused at once holds nothing"),
         pytest.param(claim(annotations={IN_FORCE: f"4@{COMMIT}"}), None, id="a hint tells nothing of profiles"),
     ],
 )  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.conditions import Truth
-from ocdp_operator.model.names import ADOPT
+from ocdp_operator.model.names import ADOPT, IN_FORCE
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app
 
@@ -144,3 +144,69 @@ async def test_a_settled_claim_is_left_alone():
     world.restart()
     await world.reconcile(3)
     assert (world.cluster.writes, world.renders) == (writes, renders)
+
+
+NEEDS_A_CLASS = {
+    "from": "profile.storageClass",
+    "patch": {"kind": "PersistentVolumeClaim", "name": "data", "pointer": "/spec/storageClassName"},
+}
+
+
+async def test_a_new_claim_that_was_refused_takes_the_next_revision():
+    world = World(app(), revision=builders.template(schema={"type": "object"}, mappings=[NEEDS_A_CLASS]))
+    world.ask_for()
+    await world.reconcile(2)
+    claim = await world.claim()
+    assert claim.status.failure is not None
+    assert claim.status.failure.code == Reason.PROFILE_INCOMPLETE
+    assert not claim.finalizers
+    assert IN_FORCE not in claim.annotations
+    world.revision = builders.template(2, schema={"type": "object"})
+    await world.settle()
+    claim = await world.claim()
+    assert claim.status.template is not None
+    assert claim.status.template.revision == 2
+    assert claim.annotations[IN_FORCE] == f"2@{builders.COMMIT}"
+    assert claim.has_finalizer
+
+
+async def test_a_new_claim_that_was_refused_takes_the_next_profile():
+    world = World(app())
+    publish(world, 1, labels={"ocdp.io/bad": "a"})
+    world.ask_for()
+    await world.reconcile(2)
+    assert (await world.claim()).status.failure is not None
+    publish(world, 2, labels={"x/site": "a"})
+    await world.settle()
+    assert (await profiles(world), site(world)) == (["local@2"], "a")
+
+
+async def test_a_running_claim_that_is_refused_gets_its_finalizer_back_all_the_same():
+    """What is on record must be released."""
+    world = await started(upgradePolicy="Auto")
+    world.cluster.claims[KEY]["metadata"]["finalizers"] = []
+    world.restart()
+    publish(world, 2, labels={"ocdp.io/bad": "a"})
+    await world.reconcile()
+    claim = await world.claim()
+    assert claim.status.failure is not None
+    assert claim.has_finalizer
+    assert site(world) == "east"
+
+
+async def test_an_immutable_value_may_be_changed_until_something_was_applied():
+    schema = {"properties": {"cls": {"type": "string", "x-ocdp": {"immutable": True}}}}
+    world = World(app(), revision=builders.template(schema={"type": "object", **schema}))
+    volume = builders.ref("PersistentVolumeClaim", "ide-data")
+    world.cluster.refuse[volume] = Stalled(Reason.APPLY_FAILED, "no such class")
+    world.ask_for(values={"cls": "typo"})
+    await world.reconcile(2)
+    world.cluster.refuse.clear()
+    world.ask_for(values={"cls": "right"})
+    await world.settle()
+    assert (await world.claim()).status.failure is None
+    world.ask_for(values={"cls": "other"})
+    await world.reconcile(2)
+    failure = (await world.claim()).status.failure
+    assert failure is not None
+    assert failure.code == Reason.INVALID_VALUES

@@ -53,9 +53,8 @@ async def apply_claim(run: Run) -> None:
         with run.progress.of(Step.RESOLVE):
             workload = await _resolve(run)
         await _take_back(run)
-        if (
-            run.facts.inventory
-        ):  # else a claim that is refused below would be held on its first revision for ever
+        # With nothing on record a claim that is refused below would be held on its first revision for ever.
+        if run.facts.inventory:
             await _hold(run, workload)
         drifts = await _find_drifts(run)
         if await _must_render(run, workload) or drifts:

@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.effort import Effort
-from ocdp_operator.model.keyword import KEYWORD
+from ocdp_operator.model.keyword import KEYWORD, Generate
 from ocdp_operator.model.secrets import (
     TOKEN_MARKS,
-    Alphabet,
     GenerateRule,
     SecretReference,
     SecretText,
@@ -34,7 +33,7 @@ def secrets_of(values: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Se
     """Every secret that the values have: given by reference, or generated since none is given. Their order is that of the schema.
 
     A secret inside of an object or an item exists where that does. Raises Stalled(InvalidValues) for one given in any other
-    way, and what the schema's walk raises: TooMuchWork and TooDeep.
+    way, ValueError for a rule that cannot be read, and what the schema's walk raises: TooMuchWork and TooDeep.
     """
     return tuple(_found(values, [schema], (), schema, Effort()))
 
@@ -60,7 +59,7 @@ def _found(
 def _origin(value: Any, path: Path, keywords: Sequence[Any]) -> GenerateRule | SecretReference | None:
     if value is None:
         rules = (each.get("generate") for each in keywords)
-        return next((_rule(rule) for rule in rules if isinstance(rule, Mapping)), None)
+        return next((Generate.model_validate(rule).rule for rule in rules if isinstance(rule, Mapping)), None)
     reference = value.get("secretKeyRef") if isinstance(value, Mapping) and len(value) == 1 else None
     if isinstance(reference, Mapping) and reference.keys() == {"name", "key"}:
         return SecretReference(str(reference["name"]), str(reference["key"]))
@@ -70,11 +69,6 @@ def _origin(value: Any, path: Path, keywords: Sequence[Any]) -> GenerateRule | S
         f"{at} is a secret: give it as {{secretKeyRef: {{name: ..., key: ...}}}}.",
         value_path=at,
     )
-
-
-def _rule(said: Mapping[str, Any]) -> GenerateRule:
-    known = {field: said[field] for field in ("length", "prefix") if field in said}
-    return GenerateRule(**known, alphabet=Alphabet(said.get("alphabet", Alphabet.ALPHANUMERIC)))
 
 
 def with_tokens(values: Mapping[str, Any], secrets: Sequence[SecretValue]) -> dict[str, Any]:

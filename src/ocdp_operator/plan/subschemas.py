@@ -5,14 +5,12 @@ Every step is counted: a schema and the values that it judges are both from outs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
 from ocdp_operator.model.effort import Effort
-from ocdp_operator.model.expression import ITEM
 from ocdp_operator.model.keyword import KEYWORD, Keyword, keyword_of
-from ocdp_operator.model.secrets import GenerateRule
 
 _MAX_PARTS: Final = 200
 
@@ -74,24 +72,6 @@ def takes_null(schema: Any, root: Mapping[str, Any], effort: Effort | None = Non
 def keywords(schema: Any, root: Mapping[str, Any], effort: Effort) -> Iterator[Keyword]:
     """What ``x-ocdp`` says of a property. Raises ValueError for one that cannot be read, TooDeep and TooMuchWork."""
     yield from (keyword_of(part) for part in parts(schema, root, effort) if KEYWORD in part)
-
-
-def keywords_at(steps: Sequence[str], root: Mapping[str, Any]) -> tuple[Keyword, ...]:
-    """What ``x-ocdp`` says of the property at a path; ``[]`` stands for an item of a list.
-
-    Raises ValueError for one that cannot be read, TooDeep and TooMuchWork.
-    """
-    effort = Effort()
-    found: list[Any] = [root]
-    for step in steps:
-        known = [part for schema in found for part in parts(schema, root, effort)]
-        found = of_item(known, 0) if step == ITEM else of_property(known, step)
-    return tuple(each for schema in found for each in keywords(schema, root, effort))
-
-
-def generate_rule(steps: Sequence[str], root: Mapping[str, Any]) -> GenerateRule | None:
-    """How the secret at a path is made when none is given; None when it is not. Raises like ``keywords_at``."""
-    return next((each.generate.rule for each in keywords_at(steps, root) if each.generate is not None), None)
 
 
 def _referenced(reference: Any, root: Mapping[str, Any]) -> Any:

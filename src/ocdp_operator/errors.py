@@ -44,6 +44,8 @@ class Reason(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     DELETING = "Deleting"
+    STOPPED = "Stopped"
+    SUSPENDED = "Suspended"
     INTERNAL_ERROR = "InternalError"
     # TemplateResolved
     RESOLVED = "Resolved"
@@ -86,17 +88,27 @@ class Reason(StrEnum):
     # Healthy
     HEALTH_CHECK_SUCCEEDED = "HealthCheckSucceeded"
     HEALTH_CHECK_FAILED = "HealthCheckFailed"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    UNSCHEDULABLE = "Unschedulable"
+    CRASH_LOOP = "CrashLoop"
+    MODEL_LOADING = "ModelLoading"
     VOLUME_PENDING = "VolumePending"
     NO_PODS = "NoPods"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-    # Reconciling, Deleting and events
+    # Reconciling, Deleting, Drifted and events
     PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
     WAITING_FOR_RESOURCES = "WaitingForResources"
     CREDENTIALS_REGENERATED = "CredentialsRegenerated"
     CREDENTIALS_ROTATED = "CredentialsRotated"
+    STARTED = "Started"
+    DRIFT_DETECTED = "DriftDetected"
     DRIFT_CORRECTED = "DriftCorrected"
+    WATCH_CIRCUIT_OPEN = "WatchCircuitOpen"
     PRUNED = "Pruned"
     UPDATE_AVAILABLE = "UpdateAvailable"
+    UPGRADE_COMPLETE = "UpgradeComplete"
+    UPGRADE_FAILED = "UpgradeFailed"
+    ROLLOUT_HALTED = "RolloutHalted"
     ORPHANS_FOUND = "OrphansFound"
 
 

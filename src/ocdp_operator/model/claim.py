@@ -16,7 +16,7 @@ from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.kinds import CLAIM
 from ocdp_operator.model.names import FINALIZER, IN_FORCE
 from ocdp_operator.model.profile import ProfileRef
-from ocdp_operator.model.wire import WireModel
+from ocdp_operator.model.wire import WireModel, digest
 
 MAX_REVISION: Final = 2**31 - 1
 """The catalog counts revisions in a 32-bit integer."""
@@ -66,11 +66,24 @@ class ClaimSpec(WireModel):
     values: dict[str, Any] = Field(default_factory=dict)
     template_revision: int | None = Field(default=None, ge=1, le=MAX_REVISION)
     upgrade_policy: UpgradePolicy | None = None
+    running: bool = True
+    """False stops the app, and keeps its data and its secrets."""
+    suspend: bool = False
+    """True stops reconciling, not the app; a deletion still cleans up."""
     deletion_policy: DeletionPolicy | None = None
     requested_by: Identity | None = None
     """Who made the claim."""
     changed_by: Identity | None = None
     """Who changed what the claim asks for last."""
+
+    @property
+    def digest(self) -> str:
+        """Of what a rendering follows: not of who asks, nor of what is done with a rendering or with its successors."""
+        return digest(
+            self.model_dump(
+                mode="json", include={"template_id", "workspace_id", "values", "template_revision"}
+            )
+        )
 
 
 class TemplateInForce(WireModel):
@@ -82,6 +95,8 @@ class TemplateInForce(WireModel):
     """The pin that was in the spec when this revision was taken: a changed pin moves the claim."""
     available: int | None = None
     """A newer revision."""
+    failed: int | None = None
+    """A revision that the claim was moved to by its policy, and went back from: it takes only a newer one by itself."""
     deletion_policy: DeletionPolicy | None = None
     """What a claim that says nothing gets: the template's default, as recorded."""
     upgrade_policy: UpgradePolicy | None = None
@@ -136,6 +151,8 @@ class ClaimStatus(WireModel):
     inventory: tuple[dict[str, Any], ...] = ()
     input_digest: str = ""
     """The input whose rendering is applied completely; empty while an apply is under way."""
+    spec_digest: str = ""
+    """What of the spec the applied rendering follows (``ClaimSpec.digest``): the rest needs no rendering."""
     pending_prune: PendingPrune | None = None
     endpoints: tuple[Endpoint, ...] = ()
     url: str = ""
@@ -144,6 +161,8 @@ class ClaimStatus(WireModel):
     credentials_version: int = 0
     last_handled_rotation: str = ""
     """The value of the claim's annotation ``ocdp.io/rotate-credentials`` that was acted on last."""
+    last_handled_reconcile_at: str = ""
+    """The value of the claim's annotation ``ocdp.io/reconcile-requested-at`` that was acted on last."""
     failure: Failure | None = None
     history: tuple[HistoryItem, ...] = ()
 

@@ -140,6 +140,12 @@ class FakeCluster:
         live = self.objects.get((namespace, ref))
         return None if live is None else Observed.of(ref.known_kind, _visible(ref.known_kind, live))
 
+    async def read(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
+        if ref.kind == SECRET.kind:
+            raise ValueError("A Secret is read by get_secret alone.")
+        self._answer()
+        return deepcopy(self.objects.get((namespace, ref)))
+
     async def get_secret(self, namespace: str, name: str) -> tuple[Observed, Mapping[str, str]] | None:
         self._answer()
         live = self.objects.get((namespace, ObjectRef(SECRET.group, SECRET.kind, name)))

@@ -111,6 +111,13 @@ class Cluster(Protocol):
         """One fresh read: the whole object where health reads the kind, else metadata (always, for Secrets)."""
         ...
 
+    async def read(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
+        """One fresh read of the whole object as the API server has it, managedFields and all; None when it is absent.
+
+        Never of a Secret: ValueError.
+        """
+        ...
+
     async def get_secret(self, namespace: str, name: str) -> tuple[Observed, Mapping[str, str]] | None:
         """A Secret with its values (base64, as on the wire): the claim's own, or a user's that was seen to be claimable.
 

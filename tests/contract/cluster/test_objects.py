@@ -356,3 +356,19 @@ def _intrusion() -> dict[str, object]:
         "volumes": [{"name": "theirs", "emptyDir": {}}],
     }
     return {"spec": {"template": {"spec": pod}}}
+
+
+class TestRead:
+    async def test_the_whole_object_with_who_said_what(self, world: World) -> None:
+        await world.cluster.apply(world.namespace, marked(config_map(greeting="hi"), world.namespace), uid="")
+        raw = await world.cluster.read(world.namespace, CONFIG)
+        assert raw is not None
+        assert raw["data"] == {"greeting": "hi"}
+        assert raw["metadata"]["managedFields"][0]["manager"] == "ocdp-operator"
+
+    async def test_nothing_where_there_is_none(self, world: World) -> None:
+        assert await world.cluster.read(world.namespace, CONFIG) is None
+
+    async def test_no_secret(self, world: World) -> None:
+        with pytest.raises(ValueError, match="Secret"):
+            await world.cluster.read(world.namespace, CREDENTIALS)

@@ -97,6 +97,13 @@ class KubeCluster:
         raw = await self._get(namespace, ref)
         return None if raw is None else Observed.of(ref.known_kind, raw)
 
+    async def read(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
+        """As the port says."""
+        if ref.kind == SECRET.kind:
+            raise ValueError("A Secret is read by get_secret alone.")
+        answer = await self._client.send("GET", paths.item(ref.known_kind, namespace, ref.name))
+        return None if answer.is_absent else require(answer, Request("get", ref, namespace))
+
     async def get_secret(self, namespace: str, name: str) -> tuple[Observed, Mapping[str, str]] | None:
         """As the port says: the only place where values of a Secret are read."""
         ref = ObjectRef(SECRET.group, SECRET.kind, name)

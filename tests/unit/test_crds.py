@@ -120,7 +120,9 @@ def test_workload_status_has_the_fields_that_are_written() -> None:
 
 def test_inventory_entry_has_the_fields_that_are_written() -> None:
     ref = ObjectRef("apps", "Deployment", "ide")
-    fullest = Entry(ref, 3, "uid", "sent", "applied", desired=False, content_named=True, last_healthy=True)
+    fullest = Entry(
+        ref, 3, "uid", "sent", "applied", desired=False, content_named=True, last_healthy=True, approved=True
+    )
     barest = Entry(ref, 3)
     items = schema(CLAIM, "status", "inventory")["items"]
     assert set(fullest.to_wire()) == set(items["properties"])

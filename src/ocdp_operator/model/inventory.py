@@ -28,6 +28,8 @@ class Entry:
     """Its name ends in a hash of its content: old ones stay while something may still use them."""
     last_healthy: bool = False
     """A content-named object of the last generation that was healthy."""
+    approved: bool = False
+    """A guard held it, and its set was approved: it may go. Forgotten as soon as the object is desired again."""
 
     @property
     def is_data(self) -> bool:
@@ -42,7 +44,11 @@ class Entry:
             wire["desired"] = False
         wire |= {
             alias: True
-            for alias, on in (("contentNamed", self.content_named), ("lastHealthy", self.last_healthy))
+            for alias, on in (
+                ("contentNamed", self.content_named),
+                ("lastHealthy", self.last_healthy),
+                ("approved", self.approved),
+            )
             if on
         }
         return wire
@@ -59,6 +65,7 @@ class Entry:
             desired=bool(wire.get("desired", True)),
             content_named=bool(wire.get("contentNamed", False)),
             last_healthy=bool(wire.get("lastHealthy", False)),
+            approved=bool(wire.get("approved", False)),
         )
 
 

@@ -22,10 +22,17 @@ class PrunePlan:
     """Stay recorded: still used, blocked, or waiting until every apply succeeded."""
     blocked: PendingPrune | None = None
     """What a guard holds back, a part of ``keep``."""
+    approved: tuple[Entry, ...] = ()
+    """A part of ``delete`` that a guard held until now: to be recorded as approved before the first of it goes."""
 
 
 def plan_prune(
-    inventory: Inventory, *, applied_ok: bool, healthy: bool, live_references: frozenset[str]
+    inventory: Inventory,
+    *,
+    applied_ok: bool,
+    healthy: bool,
+    live_references: frozenset[str],
+    approval: str = "",
 ) -> PrunePlan:
     """Plans the prune of the recorded union.
 
@@ -37,6 +44,8 @@ def plan_prune(
         applied_ok: every apply of this generation succeeded.
         healthy: this generation is healthy, so that no earlier one is needed any more.
         live_references: names of the ConfigMaps that live pods and pod templates refer to.
+        approval: the digest of the set that somebody approves. It lets go of exactly that set, and of nothing when
+            another set waits by now.
     """
     confirmed = [entry for entry in inventory.undesired if entry.uid]
     leftovers = [entry for entry in confirmed if entry.content_named]
@@ -50,16 +59,34 @@ def plan_prune(
         and (healthy or not entry.last_healthy)
     ]
     blocked: PendingPrune | None = None
+    approved: tuple[Entry, ...] = ()
     if applied_ok:
-        held, reason = _guarded(others, inventory, renders_nothing=renders_nothing)
+        waiting = [entry for entry in others if not entry.approved]
+        held, reason = _guarded(waiting, inventory, renders_nothing=renders_nothing)
         blocked = _pending(held, reason) if held else None
+        if blocked is not None and blocked.digest == approval:
+            approved, held, blocked = _last_first(held), [], None
         going += [entry for entry in others if entry not in held]
     gone = {entry.ref for entry in going}
     return PrunePlan(
         delete=_last_first(going),
         keep=tuple(entry for entry in confirmed if entry.ref not in gone),
         blocked=blocked,
+        approved=approved,
     )
+
+
+def approve(inventory: Inventory, entries: Iterable[Entry]) -> Inventory:
+    """The inventory with these entries approved: they may go, also when only a part of their set is left."""
+    approved = frozenset(entry.ref for entry in entries)
+    return Inventory.of(
+        replace(entry, approved=entry.approved or entry.ref in approved) for entry in inventory
+    )
+
+
+def approved_digest(inventory: Inventory) -> str:
+    """The digest of what is approved and has yet to go."""
+    return _digest(entry for entry in inventory.undesired if entry.approved)
 
 
 def mark_healthy(inventory: Inventory) -> Inventory:
@@ -80,7 +107,7 @@ def _guarded(others: list[Entry], inventory: Inventory, *, renders_nothing: bool
         return others, "Nothing is rendered any more."
     data = [entry for entry in others if entry.is_data]
     rest = [entry for entry in others if _counts(entry)]
-    total = sum(1 for entry in inventory if entry.uid and _counts(entry))
+    total = sum(1 for entry in inventory if entry.uid and _counts(entry) and not entry.approved)
     reasons = []
     held = data
     if data:
@@ -100,10 +127,14 @@ def _pending(held: Iterable[Entry], reason: str) -> PendingPrune:
     """The digest covers UIDs: an approval of one set is none for objects of the same names made later."""
     ordered = _last_first(held)
     return PendingPrune(
-        digest=digest(sorted([entry.ref.id, entry.uid] for entry in ordered)),
+        digest=_digest(ordered),
         reason=reason,
         objects=tuple(str(entry.ref) for entry in ordered),
     )
+
+
+def _digest(entries: Iterable[Entry]) -> str:
+    return digest(sorted([entry.ref.id, entry.uid] for entry in entries))
 
 
 def _last_first(entries: Iterable[Entry]) -> tuple[Entry, ...]:

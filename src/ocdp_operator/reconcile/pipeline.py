@@ -20,8 +20,7 @@ from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
 from ocdp_operator.plan.endpoints import endpoints
 from ocdp_operator.plan.exposure import with_value_path
 from ocdp_operator.plan.health import Verdict, assess
-from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
-from ocdp_operator.plan.references import live_references
+from ocdp_operator.plan.prune import mark_healthy
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
 from ocdp_operator.plan.secrets import allot
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest
@@ -36,7 +35,7 @@ from ocdp_operator.reconcile.credentials import (
 )
 from ocdp_operator.reconcile.environment import in_environment
 from ocdp_operator.reconcile.hosts import hosts_taken
-from ocdp_operator.reconcile.removing import Removal, remove
+from ocdp_operator.reconcile.pruning import prune
 from ocdp_operator.reconcile.rendering import Pace, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
 
@@ -62,12 +61,12 @@ async def apply_claim(run: Run) -> None:
         else:
             run.found(applied=True, applied_message=_applied_message(run.facts.inventory, workload))
         with run.progress.of(Step.PRUNE):
-            await _prune(run, applied=True)
+            await prune(run, applied=True)
     except Exception as error:
         run.progress.stop()
         if isinstance(error, ReconcileError):
             with run.progress.of(Step.PRUNE):
-                await _prune(run, applied=False)
+                await prune(run, applied=False)
         raise
     finally:
         with run.progress.of(Step.HEALTH):
@@ -251,72 +250,6 @@ async def _record(run: Run, desired: Desired, credentials_version: int) -> None:
     run.found(inventory=union, credentials_version=credentials_version)
     if not on_record or run.claim.status.credentials_version != credentials_version:
         await run.record()
-
-
-async def _prune(run: Run, *, applied: bool) -> None:
-    """Prunes what is no longer desired: all of it after a complete apply, else content-named objects alone."""
-    if not run.facts.inventory.undesired:
-        run.found(pending_prune=None)
-        return
-    await _drop_gone(run)
-    plan = _plan_prune(run, applied=applied)
-    failed = await _delete(run, plan)
-    if not applied:
-        return
-    if plan.blocked is not None:
-        message = f"Not pruned: {plan.blocked.reason}"
-        if plan.blocked != run.facts.pending_prune:
-            run.tell(Reason.PRUNE_BLOCKED, message, warning=True)
-        run.found(applied_message=message)
-    run.found(pending_prune=plan.blocked)
-    if failed:
-        raise Waiting(Reason.PRUNE_FAILED, f"Could not prune {'; '.join(failed)}")
-
-
-async def _drop_gone(run: Run) -> None:
-    """Entries whose object went by itself, or by somebody's hand, wait for nothing: a look confirms it."""
-    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid)
-    for entry in run.facts.inventory.undesired:
-        if entry.ref not in seen and await run.ports.cluster.get(run.namespace, entry.ref) is None:
-            run.remember(run.facts.inventory.without([entry.ref]))
-
-
-def _plan_prune(run: Run, *, applied: bool) -> PrunePlan:
-    observations = run.ports.observations
-    live = observations.of_claim(run.namespace, run.claim.uid)
-    health = assess(run.facts.inventory, live)
-    users = (*observations.pods_of_claim(run.claim.key), *live.values())
-    return plan_prune(
-        run.facts.inventory,
-        applied_ok=applied,
-        healthy=applied and health.verdict is Verdict.HEALTHY,
-        live_references=live_references(users),
-    )
-
-
-async def _delete(run: Run, plan: PrunePlan) -> list[str]:
-    """Deletes what the plan lets go; returns what the API server refused."""
-    pruned, failed = [], []
-    for entry in plan.delete:
-        try:
-            removal, _ = await remove(run, entry)
-        except ReconcileError as error:
-            failed.append(f"{entry.ref}: {error.message}")
-            run.progress.counted(Tally.PRUNED_OBJECTS, "failed")
-            continue
-        if removal is Removal.LEAVING:
-            run.leaving = True
-            continue  # it stays on record until it is gone
-        run.remember(run.facts.inventory.without([entry.ref]))
-        run.progress.counted(Tally.PRUNED_OBJECTS, "kept" if removal is Removal.NOT_OURS else "deleted")
-        if removal is Removal.NOT_OURS:
-            message = f"{entry.ref} does not carry this claim's mark: left as it is, and no longer on record."
-            run.tell(Reason.OWNERSHIP_CONFLICT, message, warning=True)
-        elif not entry.content_named:
-            pruned.append(str(entry.ref))
-    if pruned:
-        run.tell(Reason.PRUNED, f"Pruned {', '.join(sorted(pruned))}.")
-    return failed
 
 
 def _observe(run: Run) -> None:

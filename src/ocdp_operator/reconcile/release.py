@@ -65,15 +65,15 @@ async def _remove_wave(run: Run, wave: tuple[Entry, ...]) -> list[Observed]:
     leaving, refused = [], []
     for entry in wave:
         try:
-            removal, live = await remove(run, entry)
+            removed = await remove(run, entry)
         except ReconcileError as error:
             if error.reason is Reason.CLUSTER_UNAVAILABLE:
                 raise
             refused.append(error)  # it holds up the waves below, but nothing beside it
             continue
-        if removal is Removal.LEAVING and live is not None:
-            leaving.append(live)
-        elif removal is Removal.NOT_OURS and not run.claim.status.condition_set.is_true("Deleting"):
+        if removed.fate is Removal.LEAVING and removed.live is not None:
+            leaving.append(removed.live)
+        elif removed.fate is Removal.NOT_OURS and not run.claim.status.condition_set.is_true("Deleting"):
             run.tell(
                 Reason.OWNERSHIP_CONFLICT,
                 f"{entry.ref} does not carry this claim's mark: left as it is.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.plan.prune import PrunePlan, mark_healthy, plan_prune
+from ocdp_operator.plan.prune import PrunePlan, approve, approved_digest, mark_healthy, plan_prune
 from tests.support.builders import entry
 
 WORKLOAD = entry("Workload", "ide")
@@ -23,10 +25,18 @@ def config(number: int, **fields) -> Entry:
 
 
 def plan(
-    *entries: Entry, applied_ok: bool = True, healthy: bool = False, used: Iterable[str] = ()
+    *entries: Entry,
+    applied_ok: bool = True,
+    healthy: bool = False,
+    used: Iterable[str] = (),
+    approval: str = "",
 ) -> PrunePlan:
     return plan_prune(
-        Inventory.of(entries), applied_ok=applied_ok, healthy=healthy, live_references=frozenset(used)
+        Inventory.of(entries),
+        applied_ok=applied_ok,
+        healthy=healthy,
+        live_references=frozenset(used),
+        approval=approval,
     )
 
 
@@ -192,6 +202,70 @@ def test_the_digest_names_exactly_the_blocked_set():
     assert digest(one) != digest(one, two)
     assert digest(one) != digest(going("PersistentVolumeClaim", "ide-a", uid="uid-2"))
     assert digest(one) == digest(one, going("Ingress", "ide-web"))
+
+
+VOLUME = going("PersistentVolumeClaim", "ide-data")
+
+
+def waiting(*entries: Entry) -> str:
+    blocked = plan(*STAYING, *entries).blocked
+    assert blocked is not None
+    return blocked.digest
+
+
+def test_the_approved_set_goes():
+    result = plan(*STAYING, VOLUME, going("Ingress", "ide-web"), approval=waiting(VOLUME))
+
+    assert names(result.delete) == ["Ingress/ide-web", "PersistentVolumeClaim/ide-data"]
+    assert result.approved == (VOLUME,)
+    assert result.blocked is None
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        (VOLUME, going("PersistentVolumeClaim", "ide-more")),
+        (going("PersistentVolumeClaim", "ide-data", uid="made anew"),),
+        (VOLUME, going("Service", "ide-1"), going("Service", "ide-2"), going("Service", "ide-3"), going("Service", "ide-4")),
+    ],
+    ids=["one more volume", "another volume of that name", "more than half of the rest too"],
+)  # fmt: skip
+def test_a_set_that_changed_waits_again(now: tuple[Entry, ...]):
+    result = plan(*STAYING, *now, approval=waiting(VOLUME))
+
+    assert result.delete == result.approved == ()
+    assert result.blocked is not None
+    assert result.blocked.digest != waiting(VOLUME)
+
+
+def test_an_approved_set_waits_until_every_apply_succeeded():
+    result = plan(*STAYING, VOLUME, applied_ok=False, approval=waiting(VOLUME))
+
+    assert result.delete == result.approved == ()
+
+
+def test_what_is_left_of_an_approved_set_goes_without_another_approval():
+    left = replace(VOLUME, approved=True)
+
+    assert names(plan(*STAYING, left).delete) == ["PersistentVolumeClaim/ide-data"]
+    assert (
+        plan(*STAYING, left, going("Secret", "ide-credentials")).blocked
+        == plan(*STAYING, going("Secret", "ide-credentials")).blocked
+    )
+
+
+def test_an_approval_is_forgotten_when_the_object_is_wanted_again():
+    approved = approve(Inventory.of([VOLUME]), [VOLUME])
+    wanted = approved.union(Inventory.of([replace(VOLUME, desired=True)]))
+
+    assert [entry.approved for entry in wanted.union(Inventory())] == [False]
+
+
+def test_the_digest_of_what_is_approved_is_that_of_its_set():
+    inventory = Inventory.of([*STAYING, VOLUME])
+
+    assert approved_digest(approve(inventory, [VOLUME])) == waiting(VOLUME)
+    assert approved_digest(inventory) != waiting(VOLUME)
 
 
 def test_a_healthy_generation_is_the_one_to_keep():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ocdp_operator.model.names import ROTATE
+from ocdp_operator.model.names import APPROVE_PRUNE, ROTATE
+from ocdp_operator.model.objects import Manifest
 from tests.support import builders
 from tests.support.pipeline_world import KEY, Killed, Scenario, World, app, service
 
@@ -24,6 +25,29 @@ async def prune(world: World) -> None:
     await ready(world)
     world.manifests = app()
     world.ask_for(values={"more": False})
+
+
+async def approved_prune(world: World) -> None:
+    """A volume and more than half of the rest: a part of the set that is gone makes nobody forget the approval."""
+    world.manifests = app(*(service(f"ide-more-{n}") for n in range(3)))
+    await ready(world)
+    world.manifests = without_volume()
+    world.ask_for(values={"more": False})
+    await world.settle()
+    pending = (await world.claim()).status.pending_prune
+    assert pending is not None
+    assert len(pending.objects) == 4
+    world.cluster.annotate_claim(KEY, **{APPROVE_PRUNE: pending.digest})
+
+
+def without_volume() -> list[Manifest]:
+    return [
+        builders.changed(each, "/spec/template/spec/volumes/1", {"name": "data", "emptyDir": {}})
+        if each.ref.kind == "Deployment"
+        else each
+        for each in app()
+        if each.ref.kind != "PersistentVolumeClaim"
+    ]
 
 
 async def replace_before_it_was_ever_ready(world: World) -> None:
@@ -99,6 +123,7 @@ SCENARIOS: dict[str, Scenario] = {
         create,
         update,
         prune,
+        approved_prune,
         replace_before_it_was_ever_ready,
         repair,
         repair_then_release,
@@ -145,7 +170,8 @@ def state(world: World) -> object:
     conditions = {c["type"]: (c["status"], c["reason"]) for c in status.get("conditions", ())}
     recorded = sorted(entry["id"] for entry in status.get("inventory", ()))
     handled = status.get("lastHandledRotation")
-    return without_uids(objects), conditions, recorded, status.get("inputDigest"), handled
+    annotations = sorted((claim or {}).get("metadata", {}).get("annotations", {}))
+    return without_uids(objects), conditions, recorded, status.get("inputDigest"), handled, annotations
 
 
 def without_uids(objects: dict) -> dict:

@@ -51,6 +51,7 @@ from ocdp_operator.reconcile.parking import Parking
 from ocdp_operator.reconcile.ports import Ports
 from ocdp_operator.reconcile.queue import ClaimQueue
 from ocdp_operator.reconcile.reconciler import Reconciler
+from ocdp_operator.reconcile.rollout import Terms
 from ocdp_operator.reconcile.run import Rules
 from ocdp_operator.reconcile.sweeping import OrphanSweeping
 from ocdp_operator.settings import Settings
@@ -358,6 +359,9 @@ class _Parts:
             resync_seconds=settings.resync_seconds,
             telemetry=senses.metrics,
             stamping=lambda: self.identity.stamping,
+            terms=Terms(
+                settings.rollout_concurrency, settings.rollout_failures, settings.rollout_patience_seconds
+            ),
         )
         self.probes = senses.look_at(self, per_claim=settings.claim_metrics)
 

@@ -76,6 +76,12 @@ class Settings(BaseSettings):
     """How often a dependency that claims wait for is asked again."""
     catalog_poll_seconds: float = Field(default=10, gt=0)
     """How often the catalog's counter is read."""
+    rollout_concurrency: int = Field(default=5, ge=1)
+    """Claims under ``upgradePolicy: Auto`` that move at once, for each template and each profile."""
+    rollout_failures: int = Field(default=3, ge=1)
+    """After so many claims that failed on a revision no other one takes it."""
+    rollout_patience_seconds: float = Field(default=300, gt=0)
+    """How long the pods of a claim may fail on a revision that its policy took; then it goes back."""
     lease_seconds: int = Field(default=15, ge=0)
     """Another operator takes over when it saw no renewal of the Lease for so long; 0: no Lease (a laptop that sleeps)."""
     lease_namespace: str = Field(default_factory=_pod_namespace)

@@ -14,13 +14,13 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from ocdp_operator.errors import Reason
-from ocdp_operator.model.claim import TemplateInForce, WorkloadClaim
+from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.kinds import CLAIM
+from ocdp_operator.model.rollout import stand
 
 _TYPES: Final = frozenset(
-    {"Ready", "TemplateResolved", "Applied", "Healthy", "Reconciling", "Stalled", "Deleting", "Drifted"}
+    {"Ready", "TemplateResolved", "Applied", "Healthy", "Reconciling", "Stalled", "Deleting"}
 )
 _OTHER: Final = "Other"
 _MOST_TEMPLATES: Final = 200
@@ -32,18 +32,7 @@ def claim_families(claims: Iterable[WorkloadClaim], now: datetime, *, per_claim:
     templates = _templates(known)
     yield _summary(known, templates)
     yield _conditions(known)
-    yield _failures(known)
-    yield _rollout(known, templates)
-    yield _value(
-        "ocdp_suspend_status",
-        "Claims that are suspended.",
-        sum(claim.spec.suspend for claim in known),
-    )
-    yield _value(
-        "ocdp_circuit_open",
-        "Claims with objects that are not repaired, because somebody else undoes it each time.",
-        sum(_has_open_circuit(claim) for claim in known),
-    )
+    yield _rollouts(known, templates)
     yield _value(
         "ocdp_prune_blocked",
         "Claims with objects that a guard keeps from being pruned.",
@@ -95,42 +84,17 @@ def _conditions(claims: Iterable[WorkloadClaim]) -> Metric:
     return family
 
 
-def _failures(claims: Iterable[WorkloadClaim]) -> Metric:
-    family = GaugeMetricFamily(
-        "ocdp_claim_failures", "Claims that fail, by reason and by who must act.", labels=["code", "actor"]
-    )
-    counts = Counter(
-        (str(failure.code), str(failure.actor)) for claim in claims if (failure := claim.status.failure)
-    )
-    for labels, count in counts.items():
-        family.add_metric(labels, count)
-    return family
-
-
-def _rollout(claims: Iterable[WorkloadClaim], templates: frozenset[str]) -> Metric:
+def _rollouts(claims: Iterable[WorkloadClaim], templates: frozenset[str]) -> Metric:
     family = GaugeMetricFamily(
         "ocdp_rollout_claims",
-        "Claims by template and by how their revision stands to the newest one.",
+        "Claims that follow their template, by where they are on their way to its newest revision.",
         labels=["template", "state"],
     )
-    counts = Counter(
-        (claim.spec.template_id, _state(claim, claim.status.template))
-        for claim in claims
-        if claim.status.template is not None and claim.spec.template_id in templates
-    )
-    for labels, count in counts.items():
-        family.add_metric(labels, count)
+    stands = ((claim.spec.template_id, stand(claim)) for claim in claims)
+    counts = Counter((name if name in templates else _OTHER, state) for name, state in stands if state)
+    for (name, state), count in counts.items():
+        family.add_metric((name, str(state)), count)
     return family
-
-
-def _state(claim: WorkloadClaim, template: TemplateInForce) -> str:
-    if template.failed is not None:
-        return "failed"
-    return "behind" if template.available is not None or claim.status.available_profiles else "current"
-
-
-def _has_open_circuit(claim: WorkloadClaim) -> bool:
-    return any(condition.reason is Reason.WATCH_CIRCUIT_OPEN for condition in claim.status.conditions)
 
 
 def _each(claims: Iterable[WorkloadClaim]) -> Metric:

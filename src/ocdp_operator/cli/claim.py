@@ -19,7 +19,7 @@ from ocdp_operator.adapters.cluster.claims import UserClaims
 from ocdp_operator.cli.claims import account
 from ocdp_operator.cli.claims.completion import claim_names
 from ocdp_operator.cli.claims.printing import Progress, bare, show_claim, show_claims, show_verdict
-from ocdp_operator.cli.claims.upgrading import move
+from ocdp_operator.cli.claims.upgrading import Move, back, move
 from ocdp_operator.cli.claims.values import read_values
 from ocdp_operator.cli.claims.verdict import (
     Goal,
@@ -256,16 +256,37 @@ def upgrade(
     namespace: Namespace = None,
 ) -> None:
     """Move the claim to another revision of its template, or to the newest environment profiles where those alone are newer."""
+    _run(partial(_move, partial(move, to=to), name, wait, timeout, output), (kubeconfig, context, namespace))
 
-    async def go(claims: UserClaims) -> None:
-        moved = move(WorkloadClaim.parse(await claims.get(name)), to)
-        if moved.change is not None:
-            await claims.change(name, moved.change)
-        _say(moved.said, output)
-        if moved.change is not None and wait:
-            await _finish(claims, name, partial(judge, goal=Goal.READY), timeout, output)
 
-    _run(go, (kubeconfig, context, namespace))
+@app.command()
+def rollback(
+    name: Name,
+    wait: Wait = True,
+    timeout: Timeout = FIVE_MINUTES,
+    output: Output = Format.TABLE,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+) -> None:
+    """Pin the claim to the last revision that it was healthy on, other than the present one. Its data stays."""
+    _run(partial(_move, back, name, wait, timeout, output), (kubeconfig, context, namespace))
+
+
+async def _move(
+    decide: Callable[[WorkloadClaim], Move],
+    name: str,
+    wait: bool,
+    timeout: str,  # noqa: ASYNC109 - an option of a command
+    output: Format,
+    claims: UserClaims,
+) -> None:
+    moved = decide(WorkloadClaim.parse(await claims.get(name)))
+    if moved.change is not None:
+        await claims.change(name, moved.change)
+    _say(moved.said, output)
+    if moved.change is not None and wait:
+        await _finish(claims, name, partial(judge, goal=Goal.READY), timeout, output)
 
 
 @app.command()

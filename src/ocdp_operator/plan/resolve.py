@@ -16,6 +16,7 @@ from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadCla
 from ocdp_operator.model.effort import TooMuchWork
 from ocdp_operator.model.names import IN_FORCE, MAX_CLAIM_NAME, WORKSPACE
 from ocdp_operator.model.profile import ProfileRevision
+from ocdp_operator.model.rollout import Move
 from ocdp_operator.model.template import (
     CatalogAnswer,
     CatalogQuestion,
@@ -35,10 +36,11 @@ from ocdp_operator.plan.wording import listed, shown
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
-def question(claim: WorkloadClaim, cluster_id: str) -> CatalogQuestion:
-    """What to ask the catalog for this claim: the revision in force, unless the claim is new or its pin changed.
+def question(claim: WorkloadClaim, cluster_id: str, move: Move | None = None) -> CatalogQuestion:
+    """What to ask the catalog for this claim: the revisions in force, unless the claim is new or its pin changed.
 
-    A pin that was taken away counts as changed: the claim then says "the newest", and takes it once.
+    A pin that was taken away counts as changed: the claim then says "the newest", and takes it once. ``move``: what its
+    policy moves it to instead.
     Raises Stalled (ValuesTooLarge, InvalidValues, InvalidClaim): what no catalog answer could mend is not asked.
     """
     _check_claim(claim)
@@ -48,10 +50,10 @@ def question(claim: WorkloadClaim, cluster_id: str) -> CatalogQuestion:
         template_id=claim.spec.template_id,
         workspace_id=claim.spec.workspace_id,
         namespace=claim.key.namespace,
-        revision=_asked(claim),
+        revision=_asked(claim, move),
         users=users,
         groups=groups,
-        profiles=claim.status.profiles if _stays(claim) else None,
+        profiles=move.profiles if move else claim.status.profiles if _stays(claim) else None,
     )
 
 
@@ -67,11 +69,6 @@ def _check_claim(claim: WorkloadClaim) -> None:
         )
 
 
-def _upgrade_policy(claim: WorkloadClaim) -> UpgradePolicy:
-    recorded = claim.status.template.upgrade_policy if claim.status.template else None
-    return claim.spec.upgrade_policy or recorded or UpgradePolicy.MANUAL
-
-
 def _is_in_force(claim: WorkloadClaim) -> bool:
     """Whether the revision in status was taken for what the spec says now: the pin is what it was then."""
     in_force = claim.status.template
@@ -79,8 +76,8 @@ def _is_in_force(claim: WorkloadClaim) -> bool:
 
 
 def _stays(claim: WorkloadClaim) -> bool:
-    """Whether the claim stays on the revisions in its status, of the template and of its profiles."""
-    return _has_begun(claim) and _is_in_force(claim) and _upgrade_policy(claim) is UpgradePolicy.MANUAL
+    """Whether the claim stays on the revisions in its status, of the template and of its profiles, until it is moved."""
+    return _has_begun(claim) and _is_in_force(claim)
 
 
 def _has_begun(claim: WorkloadClaim) -> bool:
@@ -88,19 +85,25 @@ def _has_begun(claim: WorkloadClaim) -> bool:
     return bool(claim.status.history or claim.status.inventory)
 
 
-def _asked(claim: WorkloadClaim) -> int | None:
+def _asked(claim: WorkloadClaim, move: Move | None = None) -> int | None:
     pin, in_force, hint = claim.spec.template_revision, claim.status.template, claim.in_force_hint
-    if pin is not None or _upgrade_policy(claim) is UpgradePolicy.AUTO:
-        return pin
+    if move is not None or pin is not None:
+        return move.revision if move else pin
     if in_force is not None:
-        return in_force.revision if _has_begun(claim) and _is_in_force(claim) else None
-    return None if hint is None else hint[0]
+        return in_force.revision if _stays(claim) else None
+    follows = claim.spec.upgrade_policy is UpgradePolicy.AUTO
+    return None if hint is None or follows else hint[0]
 
 
 def resolve(
-    claim: WorkloadClaim, answer: CatalogAnswer, *, succeeded_before: bool, stamps_count: bool = False
+    claim: WorkloadClaim,
+    answer: CatalogAnswer,
+    *,
+    succeeded_before: bool,
+    stamps_count: bool = False,
+    move: Move | None = None,
 ) -> ResolvedWorkload:
-    """The claim with everything decided.
+    """The claim with everything decided; ``answer`` is that to ``question``, with the same ``move``.
 
     ``succeeded_before``: some generation of it was applied once. ``stamps_count``: the API server itself wrote who asks.
 
@@ -110,10 +113,10 @@ def resolve(
     _check_claim(claim)
     placement = _placement(claim, answer)
     check_access(claim, answer, succeeded_before=succeeded_before, stamps_count=stamps_count)
-    revision = _revision(claim, answer)
+    revision = _revision(claim, answer, move)
     body = revision.body
     default_policy = _default_policy(claim, body)
-    environment = merge(_profiles(claim, answer))
+    environment = merge(_profiles(claim, answer, move))
     facts = {
         "profile": environment.fields,
         "workspace": {"id": placement.workspace_id, "customer": placement.customer},
@@ -172,8 +175,8 @@ def _mismatch(claim: WorkloadClaim) -> Stalled:
     )
 
 
-def _revision(claim: WorkloadClaim, answer: CatalogAnswer) -> TemplateRevision:
-    asked, revision = _asked(claim), answer.revision
+def _revision(claim: WorkloadClaim, answer: CatalogAnswer, move: Move | None) -> TemplateRevision:
+    asked, revision = _asked(claim, move), answer.revision
     template = shown(claim.spec.template_id)
     if (
         revision is None
@@ -186,7 +189,7 @@ def _revision(claim: WorkloadClaim, answer: CatalogAnswer) -> TemplateRevision:
             f"{what} yet." if asked is None else f"{what} {asked}.",
             value_path="/spec/templateRevision",
         )
-    expected, where = _recorded_commit(claim)
+    expected, where = ("", "") if move and move.revision != _asked(claim) else _recorded_commit(claim)
     if expected not in ("", revision.source.commit):
         raise Stalled(
             Reason.REVISION_NOT_FOUND,
@@ -198,9 +201,10 @@ def _revision(claim: WorkloadClaim, answer: CatalogAnswer) -> TemplateRevision:
     return revision
 
 
-def _profiles(claim: WorkloadClaim, answer: CatalogAnswer) -> tuple[ProfileRevision, ...]:
+def _profiles(claim: WorkloadClaim, answer: CatalogAnswer, move: Move | None) -> tuple[ProfileRevision, ...]:
     """The answered profiles; those that the claim stays on are all among them."""
-    lost = set(claim.status.profiles) - {each.ref for each in answer.profiles} if _stays(claim) else set()
+    wanted = claim.status.profiles if move is None and _stays(claim) else ()
+    lost = set(wanted) - {each.ref for each in answer.profiles}
     if lost:
         names = ", ".join(sorted(shown(str(ref)) for ref in lost))
         raise Stalled(

@@ -46,6 +46,8 @@ class Facts:
     """What one reconcile found out. ``applied``: this generation's rendering is applied completely."""
 
     workload: ResolvedWorkload | None = None
+    standing: str = ""
+    """Why the claim is not on the newest revision that its policy would have it on."""
     error: ReconcileError | None = None
     applied: bool = False
     applied_message: str = ""
@@ -130,6 +132,7 @@ def _resolved(facts: Facts, generation: int) -> Condition:
     message = (
         f"Revision {revision.revision} of {revision.template_id} at commit {revision.source.commit[:12]}."
     )
+    message = f"{message} {facts.standing}" if facts.standing else message
     return _condition("TemplateResolved", Truth.TRUE, Reason.RESOLVED, message, generation)
 
 
@@ -197,11 +200,13 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
     if workload is not None and (facts.error is None or facts.error.stage is not Stage.TEMPLATE_RESOLVED):
         revision, profiles = workload.revision, workload.environment.profiles
         newer_profiles = workload.newer_profiles
+        failed = in_force.failed if in_force else None
         in_force = TemplateInForce(
             revision=revision.revision,
             commit=revision.source.commit,
             pinned=claim.spec.template_revision,
             available=workload.newer,
+            failed=failed if failed and failed > revision.revision else None,
             deletion_policy=workload.default_policy,
             upgrade_policy=workload.default_upgrade,
             immutable=dict(workload.immutable),

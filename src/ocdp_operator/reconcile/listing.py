@@ -15,6 +15,8 @@ from ocdp_operator.reconcile.queue import ClaimQueue
 
 _log = structlog.get_logger(__name__)
 _RETRY = 2.0
+_PER_CLAIM = 0.01
+"""Seconds over which each woken claim spreads the questions to the catalog."""
 
 
 class Listing:
@@ -58,7 +60,12 @@ class Listing:
 
 
 class CatalogWatch:
-    """Notices within one poll that the catalog changed, by its counter alone (design 3)."""
+    """Notices within one poll that the catalog changed, by its counter alone (design 3).
+
+    The counter does not say what changed, so every claim is woken: its own look is one question, and a write only where it is
+    concerned. They are spread out over 10 ms each, at most 100 questions a second: up to 500 claims have noticed a change
+    15 s after it with the default poll of 10 s, 2,000 after 30 s.
+    """
 
     def __init__(self, claims: ClaimStore, queue: ClaimQueue, counter: Callable[[], Awaitable[int]]) -> None:
         self._claims = claims
@@ -67,7 +74,7 @@ class CatalogWatch:
         self._seen: int | None = None
 
     async def run(self, every: float, random: Random) -> None:
-        """Reads the counter about every ``every`` seconds; a change puts every claim on the queue, spread out."""
+        """Reads the counter at least every ``every`` seconds; a change puts every claim on the queue, spread out."""
         while True:
             try:
                 counter = await self._counter()
@@ -75,8 +82,8 @@ class CatalogWatch:
                 counter = self._seen if self._seen is not None else -1
             if self._seen is not None and counter != self._seen:
                 keys = list(self._claims)
-                spread = min(every, 0.05 * len(keys))
+                spread = _PER_CLAIM * len(keys)
                 for key in keys:
                     self._queue.add(key, random.uniform(0, spread))
             self._seen = counter
-            await asyncio.sleep(every * random.uniform(0.8, 1.2))
+            await asyncio.sleep(every * random.uniform(0.8, 1.0))

@@ -12,6 +12,7 @@ from ocdp_operator.model.kinds import SECRET, STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.kustomization import generated_config_maps
 from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY, credentials_name
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.rollout import Turn
 from ocdp_operator.model.secrets import Credentials
 from ocdp_operator.model.telemetry import Step, Tally
 from ocdp_operator.model.template import ResolvedWorkload
@@ -24,6 +25,7 @@ from ocdp_operator.plan.prune import mark_healthy
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
 from ocdp_operator.plan.secrets import allot
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest
+from ocdp_operator.plan.upgrading import next_move, standing
 from ocdp_operator.reconcile.applying import apply_all
 from ocdp_operator.reconcile.credentials import (
     answer_rotation,
@@ -79,13 +81,19 @@ async def _resolve(run: Run) -> ResolvedWorkload:
     if run.catalog_outage is not None:
         raise run.catalog_outage
     answer = await run.ports.catalog.ask(asked)
+    move = next_move(run.claim, answer)
+    turn = run.gate(run.claim, move) if move else None
+    if turn is Turn.GO:
+        run.move = move
+        answer = await run.ports.catalog.ask(question(run.claim, run.rules.cluster_id, move))
     workload = resolve(
         run.claim,
         answer,
         succeeded_before=succeeded_before,
         stamps_count=run.stamping.counts(run.claim.created),
+        move=run.move,
     )
-    run.found(workload=workload)
+    run.found(workload=workload, standing=standing(run.claim, workload.newer, turn))
     return workload
 
 

@@ -28,6 +28,7 @@ from ocdp_operator.plan.provenance import MASK, finished, platform_layer, refere
 from ocdp_operator.plan.resolve import question, resolve
 from ocdp_operator.plan.secrets import Allotment, allot, with_own_keys
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret
+from ocdp_operator.plan.upgrading import next_move
 from ocdp_operator.reconcile.ports import Catalog, Renderer
 from ocdp_operator.reconcile.rendering import Rendered, RenderingPorts, render
 
@@ -84,7 +85,11 @@ async def preview(
     """
     claim = asked.claim
     answer = await ports.catalog.ask(question(claim, asked.cluster_id))
-    resolved = resolve(claim, replace(answer, granted=True), succeeded_before=bool(claim.status.history))
+    move = next_move(claim, answer)  # a preview waits for no other claim's
+    if move is not None:
+        answer = await ports.catalog.ask(question(claim, asked.cluster_id, move))
+    offered, succeeded = replace(answer, granted=True), bool(claim.status.history)
+    resolved = resolve(claim, offered, succeeded_before=succeeded, move=move)
     rendered = await render(ports, resolved)
     placed = with_environment(rendered.rendering, rendered.workload, live)
     policy.check(placed, rendered.workload, limits)

@@ -17,11 +17,14 @@ from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
 from ocdp_operator.model.identity import Stamping
 from ocdp_operator.model.kinds import POD, WORKLOAD, find_kind
 from ocdp_operator.model.objects import ObjectRef
+from ocdp_operator.model.rollout import came_from, failing_for
 from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.model.telemetry import Result, Step
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
+from ocdp_operator.plan.upgrading import setback, sickness
+from ocdp_operator.reconcile.announcing import Announcing
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.parking import Parking
 from ocdp_operator.reconcile.pipeline import apply_claim
@@ -30,6 +33,7 @@ from ocdp_operator.reconcile.progress import Progress, Silent
 from ocdp_operator.reconcile.queue import ClaimQueue
 from ocdp_operator.reconcile.release import release_claim
 from ocdp_operator.reconcile.reservations import Reservations
+from ocdp_operator.reconcile.rollout import Rollouts, Terms
 from ocdp_operator.reconcile.run import Rules, Run
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +82,14 @@ class Reconciler:
     stamping: Callable[[], Stamping | None] = Stamping
     """Whether stamps on claims count; None: not known yet, so that nothing is judged."""
     reservations: Reservations = field(default_factory=Reservations)
+    terms: Terms = field(default_factory=Terms)
+    """Of rollouts."""
+    rollouts: Rollouts = field(init=False)
+    announcing: Announcing = field(default_factory=Announcing)
     _memories: dict[ClaimKey, _Memory] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rollouts = Rollouts(self.claims, self.queue, self.now, self.random, self.terms)
 
     async def work(self) -> None:
         """Reconciles one claim after another, for ever."""
@@ -121,9 +132,12 @@ class Reconciler:
             self.queue.add(key, delay)
 
     async def _apply(self, run: Run, memory: _Memory) -> float:
+        came = run.claim
         error = await self._attempt(run)
         if error is not None:
             run.found(error=error)
+        if await self._goes_back(run, came, error):
+            return 0.0
         before = run.claim.status
         try:
             status = summarize(run.claim, run.facts, self.now())
@@ -138,10 +152,31 @@ class Reconciler:
             await run.write_status(summarize(run.claim, run.facts, self.now()))
         memory.written_at = self.clock()
         await self._tell(run, before)
+        self.rollouts.ended(run.claim, error)
         await self._write_workload_status(run)
         if run.thorough and error is None:
             memory.thorough_at = self.clock()
-        return self._next(run, error, memory)
+        return min(self._next(run, error, memory), self._until_it_goes_back(run.claim))
+
+    async def _goes_back(self, run: Run, came: WorkloadClaim, error: ReconcileError | None) -> bool:
+        """Puts a claim on its last good revision if the one that its policy took does not work out; the next look applies it."""
+        back = setback(came, run.claim, run.move, error)
+        health = run.facts.health
+        if error is None and health is not None and health.verdict is Verdict.FAILED:
+            back = sickness(came, self.now(), patience=self.rollouts.terms.patience)
+        if back is None:
+            return False
+        status = back.status(run.claim.status)
+        await run.write_status(status.model_copy(update={"inventory": tuple(run.facts.inventory.to_wire())}))
+        self.rollouts.went_back(run.claim, back)
+        run.tell(Reason.UPGRADE_FAILED, back.message, warning=True)
+        await self._emit(run)
+        return True
+
+    def _until_it_goes_back(self, claim: WorkloadClaim) -> float:
+        """Seconds until the patience with a claim that fails on a newer revision is over."""
+        failing = failing_for(claim, self.now()) if came_from(claim) else None
+        return float("inf") if failing is None else max(1.0, self.rollouts.terms.patience - failing)
 
     def _is_mere_progress(self, run: Run, status: ClaimStatus, memory: _Memory) -> bool:
         """Only the words about a workload that becomes healthy changed, and were told a moment ago: no write of its own."""
@@ -202,15 +237,7 @@ class Reconciler:
                 run.tell(Reason.HEALTH_CHECK_SUCCEEDED, health.message)
             elif health.status is Truth.FALSE:
                 run.tell(health.reason, health.message, warning=True)
-        template, was = run.claim.status.template, before.template
-        if template and template.available and was and template.available != was.available:
-            message = f"Revision {template.available} is available; the claim stays on {template.revision}."
-            run.tell(Reason.UPDATE_AVAILABLE, message)
-        newer = run.claim.status.available_profiles
-        if newer and was and newer != before.available_profiles:
-            there, here = (", ".join(map(str, refs)) or "none" for refs in (newer, run.claim.status.profiles))
-            message = f"Environment profiles {there} are available; the claim stays on {here}."
-            run.tell(Reason.UPDATE_AVAILABLE, message)
+        await self.announcing.announce(run, before)
         await self._emit(run)
 
     async def _emit(self, run: Run) -> None:
@@ -265,6 +292,7 @@ class Reconciler:
             catalog_outage=self.parking.outage_of(CATALOG),
             stamping=self.stamping() or Stamping(),
             reservations=self.reservations,
+            gate=self.rollouts.turn,
             thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
         )
 
@@ -291,6 +319,7 @@ class Reconciler:
 
     def _forget(self, key: ClaimKey) -> None:
         self._memories.pop(key, None)
+        self.rollouts.forget(key)
         self.parking.leave(key)
         self.queue.forget(key)
 

@@ -14,6 +14,7 @@ from ocdp_operator.model.events import ClaimEvent
 from ocdp_operator.model.identity import Stamping
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.objects import Mark, ObjectRef, Observed, is_object_name
+from ocdp_operator.model.rollout import Move, Turn
 from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.plan.policy import Limits
 from ocdp_operator.plan.summary import Facts, in_progress
@@ -50,6 +51,10 @@ class Run:
     stamping: Stamping = field(default_factory=Stamping)
     """Whether the claim's ``requestedBy`` and ``changedBy`` prove anything."""
     reservations: Reservations = field(default_factory=Reservations)
+    gate: Callable[[WorkloadClaim, Move], Turn] = lambda claim, move: Turn.GO  # noqa: ARG005 - the gate is open
+    """Whether a claim may move by its policy now."""
+    move: Move | None = None
+    """The move that this reconcile makes, or tries to."""
     thorough: bool = False
     """Also look at what no watch shows: the credentials Secret."""
     facts: Facts = field(default_factory=Facts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +16,9 @@ from ocdp_operator.adapters.cluster.paths import APPLY_PATCH, MERGE_PATCH, resou
 from ocdp_operator.adapters.cluster.pulse import Pulse
 from ocdp_operator.adapters.health import Health
 from ocdp_operator.adapters.metrics import Metrics, Sights
-from ocdp_operator.errors import Actor, Reason
-from ocdp_operator.model.claim import ClaimStatus, PendingPrune, TemplateInForce, WorkloadClaim
-from ocdp_operator.model.conditions import Condition, Failure, Truth
-from ocdp_operator.model.profile import ProfileRef
+from ocdp_operator.errors import Reason
+from ocdp_operator.model.claim import ClaimStatus, PendingPrune, TemplateInForce, UpgradePolicy, WorkloadClaim
+from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.telemetry import Result, Step, Tally
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -38,7 +36,7 @@ def claim(
         conditions=(Condition(type="Ready", status=ready, reason=reason),),
         template=TemplateInForce(revision=3, commit=builders.COMMIT) if known else None,
     )
-    return builders.claim(name, template_id=template, status=status)
+    return builders.claim(name, template_id=template, status=status, upgrade_policy="Auto")
 
 
 def measured(*claims: WorkloadClaim, per_claim: bool = False, leads: bool = True) -> Metrics:
@@ -58,10 +56,7 @@ def served(metrics: Metrics) -> Series:
 
 def everything() -> Metrics:
     """After all that can be counted was counted."""
-    ready = claim("ide", Truth.TRUE, Reason.AVAILABLE)
-    failure = Failure(code=Reason.INVALID_VALUES, actor=Actor.USER, message="m", remedy="r")
-    failing = builders.claim("bad", status=ClaimStatus(failure=failure))
-    metrics = measured(ready, failing, per_claim=True)
+    metrics = measured(claim("ide", Truth.TRUE, Reason.AVAILABLE), per_claim=True)
     for step in Step:
         metrics.observed(step, 0.1)
     for result in Result:
@@ -164,69 +159,6 @@ def test_blocked_prunes_are_counted():
     assert served(measured(blocked, builders.claim("b"))).value("ocdp_prune_blocked") == 1
 
 
-def test_failures_are_counted_by_who_must_act():
-    def failing(name: str, code: Reason, actor: Actor) -> WorkloadClaim:
-        failure = Failure(code=code, actor=actor, message="m", remedy="r")
-        return builders.claim(name, status=ClaimStatus(failure=failure))
-
-    found = served(
-        measured(
-            failing("a", Reason.INVALID_VALUES, Actor.USER),
-            failing("b", Reason.INVALID_VALUES, Actor.USER),
-            failing("c", Reason.FORBIDDEN, Actor.CLUSTER_OPERATOR),
-            builders.claim("d"),
-        )
-    )
-    assert found.of("ocdp_claim_failures", "code", "actor") == {
-        ("InvalidValues", "User"): 2,
-        ("Forbidden", "ClusterOperator"): 1,
-    }
-
-
-@pytest.mark.parametrize(
-    ("template", "profiles", "state"),
-    [
-        ({}, (), "current"),
-        ({"available": 4}, (), "behind"),
-        ({}, ("cluster",), "behind"),
-        ({"available": 4, "failed": 4}, (), "failed"),
-    ],
-    ids=["newest", "newer template", "newer profile", "went back"],
-)
-def test_a_rollout_is_told_by_template(template: dict[str, int], profiles: tuple[str, ...], state: str):
-    status = ClaimStatus(
-        template=TemplateInForce(revision=3, commit=builders.COMMIT, **template),
-        available_profiles=tuple(ProfileRef(id=each, revision=2) for each in profiles),
-    )
-    found = served(measured(builders.claim("a", template_id="web", status=status)))
-    assert found.of("ocdp_rollout_claims", "template", "state") == {("web", state): 1}
-
-
-def test_suspended_claims_and_open_circuits_are_counted():
-    circuit = Condition(type="Drifted", status=Truth.TRUE, reason=Reason.WATCH_CIRCUIT_OPEN)
-    found = served(
-        measured(
-            builders.claim("a", suspend=True),
-            builders.claim("b", status=ClaimStatus(conditions=(circuit,))),
-            builders.claim("c"),
-        )
-    )
-    assert found.value("ocdp_suspend_status") == 1
-    assert found.value("ocdp_circuit_open") == 1
-
-
-def test_a_scrape_with_two_thousand_claims_holds_nobody_up():
-    metrics = measured(*(claim(f"c{n}", Truth.TRUE, Reason.AVAILABLE) for n in range(2000)), per_claim=True)
-    metrics.exposed()
-    began = time.thread_time()
-    metrics.exposed()
-    assert time.thread_time() - began < 0.25, "seconds of CPU; 0.05 on an idle machine"
-
-
-def test_every_family_is_there_before_the_first_claim():
-    assert documented().keys() - served(measured()).labels().keys() == {"ocdp_claim_info"}
-
-
 @pytest.mark.parametrize("leads", [True, False])
 def test_the_leader_says_so(leads: bool):
     assert served(measured(leads=leads)).value("ocdp_leader") == leads
@@ -268,3 +200,25 @@ def test_a_request_is_counted_by_what_it_does_to_what(
 ):
     assert (verb_of(method, content_type), resource_of(path)) == (verb, resource)
     assert re.fullmatch(r"[a-z/]+", resource)
+
+
+def test_a_rollout_is_counted_by_template_and_by_where_its_claims_are():
+    def following(name: str, policy: str = "Auto", **template: int | None) -> WorkloadClaim:
+        made = claim(name, Truth.TRUE, Reason.AVAILABLE)
+        in_force = made.status.template
+        assert in_force is not None
+        status = made.status.model_copy(update={"template": in_force.model_copy(update=template)})
+        return replace(
+            made, status=status, spec=made.spec.model_copy(update={"upgrade_policy": UpgradePolicy(policy)})
+        )
+
+    found = served(
+        measured(
+            following("a"), following("b", available=4), following("c", available=4),
+            following("d", available=4, failed=4), following("e", "Manual", available=4),
+        )
+    )  # fmt: skip
+    assert {
+        state: found.value("ocdp_rollout_claims", template="web", state=state)
+        for state in ("current", "waiting", "failed")
+    } == {"current": 1, "waiting": 2, "failed": 1}

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
+import pytest
+
 from ocdp_operator.errors import CATALOG, Reason, Waiting
 from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
 from ocdp_operator.reconcile.claims import ClaimStore
@@ -104,3 +106,31 @@ async def test_a_catalog_write_wakes_every_claim_and_silence_wakes_none():
     await ran(CatalogWatch(store, queue, counter).run(0.001, Random(1)), lambda: asked >= 6)
     async with asyncio.timeout(5):
         assert await queue.take() == ClaimKey("team-a", "a")
+
+
+@pytest.mark.parametrize(("claims", "seconds"), [(1, 10.01), (500, 15.0), (2000, 30.0)])
+async def test_a_change_of_the_catalog_reaches_every_claim_within_the_stated_time(
+    monkeypatch: pytest.MonkeyPatch, claims: int, seconds: float
+):
+    """The default poll, and the time until the last claim is due after it."""
+    clock, counters, slept = 0.0, [1, 2], []
+    store, queue = ClaimStore(), ClaimQueue(lambda: clock)
+    for number in range(claims):
+        store.put(claim(f"c{number}"))
+
+    async def counter() -> int:
+        if not counters:
+            await asyncio.Event().wait()
+        return counters.pop(0)
+
+    async def sleep(wait: float) -> None:
+        slept.append(wait)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    watch = asyncio.ensure_future(CatalogWatch(store, queue, counter).run(10, Random(claims)))
+    while len(slept) < 2:
+        await asyncio.wait([watch], timeout=0.01)
+    watch.cancel()
+    clock = seconds - slept[0]
+    assert queue.depth == claims
+    assert slept[0] <= 10

@@ -171,7 +171,12 @@ async def test_a_newer_revision_is_told_once(world: World):
     claim = await world.claim()
     assert claim.status.template is not None
     assert claim.status.template.revision == 1
-    assert [event.message for event in told] == ["Revision 2 is available; the claim stays on 1."]
+    (event,) = told
+    assert event.message == (
+        f"Revision 2 (commit {builders.COMMIT[:12]}) is available; the claim stays on 1. It takes the same values. "
+        "See what it changes: ocdp diff ide --namespace ns-a --revision 2. "
+        "Take it: ocdp claim upgrade ide --namespace ns-a."
+    )
 
 
 async def test_newer_profiles_are_told_once_and_change_nothing(world: World):
@@ -180,7 +185,11 @@ async def test_newer_profiles_are_told_once_and_change_nothing(world: World):
     await world.reconcile(3)
     claim = await world.claim()
     told = [event.message for event in world.cluster.events if event.reason is Reason.UPDATE_AVAILABLE]
-    assert told == ["Environment profiles local@1 are available; the claim stays on none."]
+    (message,) = told
+    assert message == (
+        "Environment profiles local@1 are available; the claim stays on none. "
+        "Take them: ocdp claim upgrade ide --namespace ns-a."
+    )
     assert claim.status.profiles == ()
     assert [str(ref) for ref in claim.status.available_profiles] == ["local@1"]
     assert world.renders == renders

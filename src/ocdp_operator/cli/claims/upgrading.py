@@ -1,4 +1,4 @@
-"""``ocdp claim upgrade``: what to change of a claim, and what to say of it."""
+"""``ocdp claim upgrade`` and ``rollback``: what to change of a claim, and what to say of it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,21 @@ def move(claim: WorkloadClaim, to: int | None) -> Move:
     if newer := claim.status.available_profiles:
         said += f", and from {profiles(claim.status.profiles)} to {profiles(newer)}"
     return Move(_pin(wanted), said)
+
+
+def back(claim: WorkloadClaim) -> Move:
+    """To the revision that was healthy last, other than the one that the claim is on: it is pinned to that.
+
+    A pin stays until somebody changes it, whatever the upgrade policy says.
+    """
+    in_force, pin, name = claim.status.template, claim.spec.template_revision, claim.key.name
+    now = pin or (in_force.revision if in_force else 0)
+    healthy = (item.revision for item in claim.status.history if item.healthy and item.revision != now)
+    found = next(healthy, None)
+    if found is None:
+        return _unchanged(name, f"it was healthy on no revision{' other than ' + str(now) if now else ''}")
+    said = f"claim {name} goes back from revision {now} to revision {found} of {claim.spec.template_id}"
+    return Move(_pin(found), f"{said}, and is pinned to it; ocdp claim upgrade {name} moves it on")
 
 
 def profiles(found: Iterable[ProfileRef]) -> str:

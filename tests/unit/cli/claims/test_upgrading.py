@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ocdp_operator.cli.claims.upgrading import move
-from ocdp_operator.model.claim import WorkloadClaim
+from ocdp_operator.cli.claims.upgrading import back, move
+from ocdp_operator.model.claim import HistoryItem, WorkloadClaim
 
 EAST_1, EAST_2 = ({"id": "east", "revision": number} for number in (1, 2))
 
@@ -93,3 +94,43 @@ def test_an_upgrade_to_where_the_claim_is_says_why_nothing_changes(
 ):
     found = move(*asked)
     assert (found.change, found.said) == (None, f"claim ide unchanged: {why}")
+
+
+def _after(*history: tuple[int, bool], pin: int | None = None) -> WorkloadClaim:
+    """A claim on the first of these revisions; whether it was healthy on each."""
+    made = _claim(history[0][0] if history else None, pin=pin)
+    items = tuple(
+        HistoryItem(revision=number, commit="c", input_digest=str(number), first_applied="", healthy=healthy)
+        for number, healthy in history
+    )
+    return replace(made, status=made.status.model_copy(update={"history": items}))
+
+
+@pytest.mark.parametrize(
+    ("claim", "pin"),
+    [
+        (_after((3, False), (2, True), (1, True)), 2),
+        (_after((3, True), (3, True), (2, False), (1, True)), 1),
+        (_after((3, False), (3, True), (2, True), pin=3), 2),
+    ],
+    ids=["the last", "the last healthy one", "beside a pin"],
+)
+def test_a_rollback_pins_the_last_healthy_revision_other_than_the_present_one(claim: WorkloadClaim, pin: int):
+    found = back(claim)
+    assert found.change == {"spec": {"templateRevision": pin}}
+    assert found.said == (
+        f"claim ide goes back from revision 3 to revision {pin} of web, and is pinned to it; "
+        "ocdp claim upgrade ide moves it on"
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "why"),
+    [
+        (_after(), "it was healthy on no revision"),
+        (_after((2, True), (1, False)), "it was healthy on no revision other than 2"),
+    ],
+    ids=["a new claim", "nothing else was"],
+)
+def test_a_rollback_without_a_healthy_revision_changes_nothing(claim: WorkloadClaim, why: str):
+    assert (back(claim).change, back(claim).said) == (None, f"claim ide unchanged: {why}")

@@ -37,6 +37,10 @@ LEASE_RULES: list[Rule] = role("ocdp-operator-lease", "Role")["rules"]
 UNSEEN = {
     Right("update", "ocdp.io", "workloadclaims/finalizers"): "asked for only where the admission plugin "
     "OwnerReferencesPermissionEnforcement is on, which the local control plane leaves off",
+    Right(
+        "list", "", "events"
+    ): "asked for only where a StatefulSet, a Job or a volume claim gets nothing for 3 s, "
+    "and without it the claim goes on: tests/adversarial/test_33_refused_pods.py",
 }
 """Rights that nothing here uses, each with its reason."""
 READS = {"get", "list", "watch"}
@@ -145,7 +149,8 @@ async def test_every_right_is_used_or_has_its_reason(
     await live_through_everything(team, operator, proxy)
     granted = set(rights(*OPERATOR_RULES, *APPLIER_RULES, *LEASE_RULES))
     unused = granted - proxy.used
-    assert {str(right) for right in unused} == {str(right) for right in UNSEEN}
+    assert {str(right) for right in unused - set(UNSEEN)} == set()
+    assert {str(right) for right in set(UNSEEN) - granted} == set()
     assert {str(right) for right in proxy.used - granted} == set()
 
 

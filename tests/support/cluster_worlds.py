@@ -13,9 +13,10 @@ from ocdp_operator.adapters.cluster import KubeClient, KubeCluster
 from ocdp_operator.dev.cluster import Cluster as LocalCluster
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
+from ocdp_operator.model.events import ObjectEvent
 from ocdp_operator.model.kinds import CLAIM, WORKLOAD
 from ocdp_operator.model.names import CLAIM_NAME, CLAIM_UID, OWNER
-from ocdp_operator.model.objects import Manifest, Mark, ObjectRef
+from ocdp_operator.model.objects import Manifest, Mark, ObjectRef, Observed
 from ocdp_operator.reconcile.ports import Cluster
 from tests.support.fakes_cluster import FakeCluster
 
@@ -43,6 +44,9 @@ class World(Protocol):
     async def remove(self, ref: ObjectRef) -> None: ...
     async def live(self, ref: ObjectRef) -> Raw | None: ...
     async def told(self, name: str) -> str: ...
+    async def tell(
+        self, about: Observed, reason: str, message: str, at: str, *, warning: bool = False
+    ) -> None: ...
 
 
 @dataclass
@@ -83,6 +87,11 @@ class FakeWorld:
 
     async def live(self, ref: ObjectRef) -> Raw | None:
         return self.fake.objects.get((self.namespace, ref))
+
+    async def tell(
+        self, about: Observed, reason: str, message: str, at: str, *, warning: bool = False
+    ) -> None:
+        self.fake.told.setdefault(about.uid, []).append(ObjectEvent(reason, message, at, warning))
 
     async def told(self, name: str) -> str:
         return "\n".join(
@@ -145,6 +154,28 @@ class RealWorld:
     async def told(self, name: str) -> str:
         described = await self.kubectl("describe", "wc", name)
         return " ".join(described.partition("Events:")[2].split())
+
+    async def tell(
+        self, about: Observed, reason: str, message: str, at: str, *, warning: bool = False
+    ) -> None:
+        ref = about.ref
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{ref.name}."},
+            "involvedObject": {
+                "kind": ref.kind,
+                "name": ref.name,
+                "namespace": self.namespace,
+                "uid": about.uid,
+            },
+            "type": "Warning" if warning else "Normal",
+            "reason": reason,
+            "message": message,
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+        }
+        await self.create(body)
 
     async def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return await self.control_plane.kubectl("-n", self.namespace, *arguments, stdin=stdin)

@@ -13,7 +13,7 @@ from ocdp_operator.adapters.cluster.store import ObservationStore
 from ocdp_operator.adapters.cluster.trimming import observe, trimmed
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
-from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.events import ClaimEvent, ObjectEvent
 from ocdp_operator.model.kinds import CLAIM, INGRESS, SECRET, Kind
 from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
 from ocdp_operator.model.namespace import NamespaceState
@@ -75,6 +75,8 @@ class FakeCluster:
         self.objects: dict[_Place, Raw] = {}
         self.namespaces: dict[str, Raw] = {name: {"labels": {}} for name in namespaces}
         self.events: list[ClaimEvent] = []
+        self.told: dict[str, list[ObjectEvent]] = {}
+        """What controllers told, by the UID of what it is about."""
         self.refuse: dict[ObjectRef, ReconcileError] = {}
         self.writes = 0
         self.down = False
@@ -203,6 +205,11 @@ class FakeCluster:
             and (ref.group, ref.kind) == (kind.group, kind.kind)
             and raw["metadata"].get("labels", {}).get(CLAIM_UID) == claim_uid
         )
+
+    async def events_about(self, namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
+        self._answer()
+        told = self.told.get(uid, ())
+        return tuple(sorted(told, key=lambda event: (event.at, event.warning), reverse=True))
 
     async def namespace(self, name: str) -> NamespaceState | None:
         self._answer()

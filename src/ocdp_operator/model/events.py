@@ -1,4 +1,4 @@
-"""Events: told once, on a transition."""
+"""Events: ours, told once, on a transition; and those of others that explain what an object waits for."""
 
 from __future__ import annotations
 
@@ -16,4 +16,15 @@ class ClaimEvent:
     uid: str
     reason: Reason
     message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEvent:
+    """What a controller told about one object."""
+
+    reason: str
+    message: str
+    at: str = ""
+    """When it was told last, as the API server writes it."""
     warning: bool = False

@@ -7,32 +7,34 @@ The rules are those of ``sigs.k8s.io/cli-utils/pkg/kstatus``, with these differe
 - A Deployment or StatefulSet is progressing until its controller has written a status at all.
 - A lost PVC and a Deployment whose pods are refused (``ReplicaFailure``) have failed.
 
+And one towards "goes on": a Deployment past its progress deadline has not failed while a pod of it starts up.
+
 An Ingress is healthy when it exists, as kstatus says: many controllers never write an address into it. The URL is
 held back until there is one (``endpoints``).
+
+Whether an object is healthy is its controller's word; why it is not, its pods tell (``replicas``). What was healthy and
+no longer is has failed; a first start and a rollout are on their way, save for what nobody waits out by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 from ocdp_operator.errors import Reason
 from ocdp_operator.model.inventory import Entry, Inventory
 from ocdp_operator.model.kinds import DEPLOYMENT, JOB, PVC, SECRET, SERVICE, STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.objects import ObjectRef, Observed
 from ocdp_operator.model.workload import ObjectHealth
+from ocdp_operator.plan import replicas
+from ocdp_operator.plan.findings import HEALTHY, Evidence, Finding, Seen, Verdict, failed, progressing
 from ocdp_operator.plan.order import entry_order
-from ocdp_operator.plan.wording import MAX_MESSAGE, shown
+from ocdp_operator.plan.wording import shown
 
+__all__ = ["Evidence", "Health", "Verdict", "assess"]
 
-class Verdict(StrEnum):
-    """What is known of an object, or of all of them."""
-
-    HEALTHY = "Healthy"
-    PROGRESSING = "Progressing"
-    FAILED = "Failed"
+_LONGEST_ANSWER: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +43,27 @@ class Health:
 
     verdict: Verdict
     reason: Reason
-    """HealthCheckSucceeded, Progressing, VolumePending, NoPods, ProgressDeadlineExceeded or HealthCheckFailed."""
+    """HealthCheckSucceeded, or what stands in the way: a reason of the condition Healthy (docs/api.md)."""
     message: str
-    """Names the first object that is not healthy, failed ones before others."""
+    """Names the object that is not healthy whose cause says most, failed ones before others."""
     objects: tuple[ObjectHealth, ...]
     """In apply order."""
+    look_again: float | None = None
+    """Seconds until the verdict may be another one without any event."""
+    asks: ObjectRef | None = None
+    """The events of this object may tell why it has no pods, or no volume."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    verdict: Verdict
-    reason: Reason
-    message: str = ""
-
-
-_NO_DEADLINE: Final = 2**31 - 1
-"""How the Deployment controller says "for ever"; the API server fills in another number where none is given."""
-_HEALTHY: Final = _Finding(Verdict.HEALTHY, Reason.HEALTH_CHECK_SUCCEEDED)
-
-
-def assess(desired: Inventory, live: Mapping[ObjectRef, Observed]) -> Health:
+def assess(
+    desired: Inventory, live: Mapping[ObjectRef, Observed], evidence: Evidence | None = None
+) -> Health:
     """The health of the desired entries; Secrets are not watched and count as healthy.
 
     The Workload is left out: it tells of the others. Nothing desired is not healthy: Ready must speak of something.
     """
+    known = evidence or Evidence()
     entries = sorted((e for e in desired.desired if e.ref.kind != WORKLOAD.kind), key=entry_order)
-    findings = [(entry, _find(entry, live.get(entry.ref))) for entry in entries]
+    findings = [(entry, _lapsed(_find(entry, live.get(entry.ref), known), known)) for entry in entries]
     objects = tuple(
         ObjectHealth(
             kind=entry.ref.kind, name=entry.ref.name, health=finding.verdict, message=finding.message
@@ -78,157 +75,74 @@ def assess(desired: Inventory, live: Mapping[ObjectRef, Observed]) -> Health:
     for verdict in (Verdict.FAILED, Verdict.PROGRESSING):
         bad = [(entry, finding) for entry, finding in findings if finding.verdict is verdict]
         if bad:
-            entry, finding = bad[0]
-            return Health(verdict, finding.reason, f"{entry.ref}: {finding.message}", objects)
+            entry, finding = min(bad, key=lambda each: _vagueness(each[1]))  # the first of the clearest
+            asks = entry.ref if finding.asks else None
+            return Health(
+                verdict, finding.reason, f"{entry.ref}: {finding.message}", objects, finding.look_again, asks
+            )
+    asking = next((entry.ref for entry, finding in findings if finding.asks), None)
+    message = f"All {len(objects)} objects are healthy."
+    waits = [finding.look_again for _, finding in findings if finding.look_again is not None]
     return Health(
-        Verdict.HEALTHY, Reason.HEALTH_CHECK_SUCCEEDED, f"All {len(objects)} objects are healthy.", objects
+        Verdict.HEALTHY, Reason.HEALTH_CHECK_SUCCEEDED, message, objects, min(waits, default=None), asking
     )
 
 
-def _find(entry: Entry, live: Observed | None) -> _Finding:
+def _find(entry: Entry, live: Observed | None, evidence: Evidence) -> Finding:
     if entry.ref.kind == SECRET.kind:
-        return _HEALTHY
+        return HEALTHY
     if live is None:
-        return _progressing("does not exist yet.")
+        return progressing("does not exist yet.")
     if entry.uid and live.uid != entry.uid:
-        return _progressing("another object has its name.")
+        return progressing("another object has its name.")
     if live.deletion_timestamp:
-        return _progressing("is being deleted.")
+        return progressing("is being deleted.")
     rule = _RULES.get(entry.ref.kind)
-    if rule is None:
-        return _HEALTHY
-    return rule(live, live.body.get("spec") or {}, live.body.get("status") or {})
+    return HEALTHY if rule is None else rule(Seen(live, evidence))
 
 
-def _progressing(message: str, reason: Reason = Reason.PROGRESSING) -> _Finding:
-    return _Finding(Verdict.PROGRESSING, reason, message)
+def _lapsed(finding: Finding, evidence: Evidence) -> Finding:
+    """What was healthy and is not has failed, until it is so again; a rollout that begins while all is well has not."""
+    if finding.verdict is not Verdict.PROGRESSING or not evidence.was_healthy:
+        return finding
+    if finding.rolling and evidence.stands:
+        return finding
+    reason = Reason.HEALTH_CHECK_FAILED if finding.reason is Reason.PROGRESSING else finding.reason
+    return replace(finding, verdict=Verdict.FAILED, reason=reason)
 
 
-def _failed(message: str, reason: Reason = Reason.HEALTH_CHECK_FAILED) -> _Finding:
-    return _Finding(Verdict.FAILED, reason, shown(message, MAX_MESSAGE // 2))
+def _vagueness(finding: Finding) -> int:
+    """A volume that waits for its pod says less than that pod, and more than a count of pods."""
+    return {Reason.PROGRESSING: 2, Reason.NO_PODS: 2, Reason.VOLUME_PENDING: 1}.get(finding.reason, 0)
 
 
-def _number(part: Mapping[str, Any], name: str, default: int = 0) -> int:
-    value = part.get(name)
-    return default if value is None else int(value)
-
-
-def _condition(status: Mapping[str, Any], type_: str) -> Mapping[str, Any]:
-    found = (c for c in status.get("conditions") or () if c.get("type") == type_)
-    return next(found, {})
-
-
-def _is_true(status: Mapping[str, Any], type_: str) -> bool:
-    return _condition(status, type_).get("status") == "True"
-
-
-def _unseen(live: Observed, status: Mapping[str, Any]) -> _Finding | None:
-    """A status that speaks of an older generation says nothing."""
-    if _number(status, "observedGeneration") < live.generation:
-        return _progressing("its newest generation has not been seen by its controller yet.")
-    return None
-
-
-def _counted(wanted: int, status: Mapping[str, Any]) -> _Finding | None:
-    """What is short of ``wanted`` pods, in the order in which pods come to be."""
-    existing, ready = _number(status, "replicas"), _number(status, "readyReplicas")
-    if wanted > 0 and existing == 0:
-        return _progressing(f"none of its {wanted} pods exists.", Reason.NO_PODS)
-    if existing < wanted:
-        return _progressing(f"{existing} of {wanted} pods exist.")
-    if ready < wanted:
-        return _progressing(f"{ready} of {wanted} pods are ready.")
-    if existing > wanted:
-        return _progressing(f"{existing - wanted} pods have yet to end.")
-    return None
-
-
-def _deployment(live: Observed, spec: Mapping[str, Any], status: Mapping[str, Any]) -> _Finding:
-    unseen = _unseen(live, status)
-    if unseen:
-        return unseen
-    progress, refused = _condition(status, "Progressing"), _condition(status, "ReplicaFailure")
-    if progress.get("reason") == "ProgressDeadlineExceeded":
-        return _failed("it did not get on within its progress deadline.", Reason.PROGRESS_DEADLINE_EXCEEDED)
-    if refused.get("status") == "True":
-        return _failed(f"its pods are refused: {refused.get('message', '')}")
-    return _rollout(spec, status) or _conditions(spec, progress, status)
-
-
-def _rollout(spec: Mapping[str, Any], status: Mapping[str, Any]) -> _Finding | None:
-    wanted = _number(spec, "replicas", 1)
-    updated, available = _number(status, "updatedReplicas"), _number(status, "availableReplicas")
-    existing = _number(status, "replicas")
-    if updated < wanted <= existing:
-        return _progressing(f"{updated} of {wanted} pods are of the newest template.")
-    short = _counted(wanted, status)
-    if short:
-        return short
-    if available < updated:
-        return _progressing(f"{available} of {updated} pods are available.")
-    return None
-
-
-def _conditions(spec: Mapping[str, Any], progress: Mapping[str, Any], status: Mapping[str, Any]) -> _Finding:
-    # A Deployment without a progress deadline never gets this condition.
-    rolled_out = _number(spec, "progressDeadlineSeconds", _NO_DEADLINE) == _NO_DEADLINE or (
-        progress.get("status") == "True" and progress.get("reason") == "NewReplicaSetAvailable"
-    )
-    if not rolled_out:
-        return _progressing("its newest pods are not all available yet.")
-    if not _is_true(status, "Available"):
-        return _progressing("it is not available yet.")
-    return _HEALTHY
-
-
-def _stateful_set(live: Observed, spec: Mapping[str, Any], status: Mapping[str, Any]) -> _Finding:
-    unseen = _unseen(live, status)
-    if unseen:
-        return unseen
-    wanted = _number(spec, "replicas", 1)
-    short = _counted(wanted, status)
-    if short:
-        return short
-    strategy = spec.get("updateStrategy") or {}
-    if strategy.get("type") == "OnDelete":
-        return _HEALTHY
-    partition = _number(strategy.get("rollingUpdate") or {}, "partition")
-    updated = _number(status, "updatedReplicas")
-    if updated < wanted - partition:
-        return _progressing(f"{updated} of {wanted - partition} pods are of the newest template.")
-    if partition == 0 and status.get("currentRevision") != status.get("updateRevision"):
-        return _progressing("its newest pods have yet to become the current ones.")
-    return _HEALTHY
-
-
-def _pvc(_live: Observed, _spec: Mapping[str, Any], status: Mapping[str, Any]) -> _Finding:
-    phase = status.get("phase") or "Pending"
+def _pvc(seen: Seen) -> Finding:
+    phase = seen.status.get("phase") or "Pending"
     if phase == "Bound":
-        return _HEALTHY
+        return HEALTHY
     if phase == "Lost":
-        return _failed("its volume is lost.")
+        return failed("its volume is lost.")
     # Also with a class that waits for the first pod: the pod is what it waits for, and comes later.
-    return _progressing("it has no volume yet.", Reason.VOLUME_PENDING)
+    class_ = seen.spec.get("storageClassName")
+    of_class = f" of StorageClass {shown(class_)}" if class_ else ""
+    why = f": {shown(seen.answer, _LONGEST_ANSWER).rstrip('.')}" if seen.answer else ""
+    finding = progressing(f"it has no volume{of_class} yet{why}.", Reason.VOLUME_PENDING)
+    if seen.answer is None:
+        return replace(finding, asks=True, look_again=replicas.LOOK_SOON)
+    return replace(finding, look_again=replicas.LOOK_LATER)
 
 
-def _service(_live: Observed, spec: Mapping[str, Any], status: Mapping[str, Any]) -> _Finding:
-    if spec.get("type") == "LoadBalancer" and not (status.get("loadBalancer") or {}).get("ingress"):
-        return _progressing("it has no address from the load balancer yet.")
-    return _HEALTHY
+def _service(seen: Seen) -> Finding:
+    if seen.spec.get("type") != "LoadBalancer":
+        return HEALTHY
+    addresses = (seen.status.get("loadBalancer") or {}).get("ingress")
+    return HEALTHY if addresses else progressing("it has no address from the load balancer yet.")
 
 
-def _job(_live: Observed, _spec: Mapping[str, Any], status: Mapping[str, Any]) -> _Finding:
-    if _is_true(status, "Failed"):
-        return _failed(f"it failed: {_condition(status, 'Failed').get('message', '')}")
-    if _is_true(status, "Complete") or _is_true(status, "Suspended"):
-        return _HEALTHY
-    return _progressing("it has not completed yet." if status.get("startTime") else "it has not started yet.")
-
-
-_RULES: Final[dict[str, Callable[[Observed, Mapping[str, Any], Mapping[str, Any]], _Finding]]] = {
-    DEPLOYMENT.kind: _deployment,
-    STATEFUL_SET.kind: _stateful_set,
+_RULES: Final[dict[str, Callable[[Seen], Finding]]] = {
+    DEPLOYMENT.kind: replicas.deployment,
+    STATEFUL_SET.kind: replicas.stateful_set,
     PVC.kind: _pvc,
     SERVICE.kind: _service,
-    JOB.kind: _job,
+    JOB.kind: replicas.job,
 }

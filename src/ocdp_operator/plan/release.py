@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
-from typing import Final
 
 from ocdp_operator.model.claim import DeletionPolicy
 from ocdp_operator.model.inventory import Entry, Inventory
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.order import entry_order
-from ocdp_operator.plan.wording import listed, shown
-
-_STEPS: Final = (
-    (timedelta(days=1), "a day"),
-    (timedelta(hours=6), "6 hours"),
-    (timedelta(hours=1), "an hour"),
-    (timedelta(minutes=15), "15 minutes"),
-    (timedelta(minutes=5), "5 minutes"),
-    (timedelta(minutes=1), "a minute"),
-)
+from ocdp_operator.plan.wording import coarse_age, listed, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +49,7 @@ def _blocker(observed: Observed, now: datetime) -> str:
     name = f"{observed.ref.kind}/{observed.ref.name}"
     if not observed.deletion_timestamp:
         return f"{name} (not yet being deleted)"
+    age = coarse_age(now - datetime.fromisoformat(observed.deletion_timestamp))
     held = ", ".join(shown(finalizer) for finalizer in observed.finalizers)
     finalizers = f"finalizers {held}" if held else "no finalizers"
-    return f"{name} ({finalizers}, being deleted for {_age(observed.deletion_timestamp, now)})"
-
-
-def _age(since: str, now: datetime) -> str:
-    age = now - datetime.fromisoformat(since)
-    return next((f"over {words}" for step, words in _STEPS if age >= step), "less than a minute")
+    return f"{name} ({finalizers}, being deleted for {age})"

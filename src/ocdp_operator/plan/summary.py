@@ -175,8 +175,7 @@ def _ready(facts: Facts, generation: int) -> Condition:
             message = f"All {len(health.objects)} objects are applied and healthy."
             return _condition("Ready", Truth.TRUE, Reason.AVAILABLE, message, generation)
         truth = Truth.FALSE if health.verdict is Verdict.FAILED else Truth.UNKNOWN
-        reason = health.reason if health.verdict is Verdict.FAILED else Reason.PROGRESSING
-        return _condition("Ready", truth, reason, health.message, generation)
+        return _condition("Ready", truth, health.reason, health.message, generation)
     if error is not None:
         return _condition("Ready", _truth(error), error.reason, error.message, generation)
     return _condition(

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 MAX_MESSAGE: Final = 1024
 """Bytes of UTF-8 in a condition's message (features 4.1)."""
 _ROOM_FOR_REST: Final = len("; and 1234 more")
+_AGES: Final = (
+    (timedelta(days=1), "a day"),
+    (timedelta(hours=6), "6 hours"),
+    (timedelta(hours=1), "an hour"),
+    (timedelta(minutes=15), "15 minutes"),
+    (timedelta(minutes=5), "5 minutes"),
+    (timedelta(minutes=1), "a minute"),
+)
 
 
 def shown(name: object, limit: int = 80) -> str:
@@ -31,6 +40,11 @@ def listed(lead: str, items: Sequence[str], limit: int = MAX_MESSAGE) -> str:
             break
         text, left = text + part, left - 1
     return f"{text}; and {left} more" if left else text
+
+
+def coarse_age(age: timedelta) -> str:
+    """``over 5 minutes``: rounded down to few steps, so that what is said stays as it is between them."""
+    return next((f"over {words}" for step, words in _AGES if age >= step), "less than a minute")
 
 
 def _cut(item: str, limit: int) -> str:

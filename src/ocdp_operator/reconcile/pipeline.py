@@ -20,7 +20,7 @@ from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
 from ocdp_operator.plan.endpoints import endpoints
 from ocdp_operator.plan.exposure import with_value_path
-from ocdp_operator.plan.health import Verdict, assess
+from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.prune import mark_healthy
 from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
 from ocdp_operator.plan.secrets import allot
@@ -37,6 +37,7 @@ from ocdp_operator.reconcile.credentials import (
 )
 from ocdp_operator.reconcile.environment import in_environment
 from ocdp_operator.reconcile.hosts import hosts_taken
+from ocdp_operator.reconcile.judging import judge
 from ocdp_operator.reconcile.pruning import prune
 from ocdp_operator.reconcile.rendering import Pace, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
@@ -72,7 +73,7 @@ async def apply_claim(run: Run) -> None:
         raise
     finally:
         with run.progress.of(Step.HEALTH):
-            _observe(run)
+            await _observe(run)
 
 
 async def _resolve(run: Run) -> ResolvedWorkload:
@@ -260,13 +261,13 @@ async def _record(run: Run, desired: Desired, credentials_version: int) -> None:
         await run.record()
 
 
-def _observe(run: Run) -> None:
+async def _observe(run: Run) -> None:
     """Health and endpoints of what is on record, from what the watches and our own writes saw last."""
     inventory = run.facts.inventory
     if not any(entry.uid for entry in inventory.desired):
         return
     live: Mapping[ObjectRef, Observed] = run.ports.observations.of_claim(run.namespace, run.claim.uid)
-    health = assess(inventory, live)
+    health = await judge(run, live)
     if health.verdict is Verdict.HEALTHY and run.facts.applied:
         run.remember(mark_healthy(inventory))
     # A label proves nothing: only the objects on record may say where the claim answers.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
-from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.events import ClaimEvent, ObjectEvent
 from ocdp_operator.model.expression import Evaluated
 from ocdp_operator.model.kinds import Kind
 from ocdp_operator.model.namespace import NamespaceState
@@ -146,6 +146,10 @@ class Cluster(Protocol):
 
     async def foreign_ingresses(self) -> tuple[Observed, ...]:
         """Every Ingress of the cluster that does not have our claim-uid label, whole, from a fresh list."""
+        ...
+
+    async def events_about(self, namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
+        """A fresh list of the events about the object of this UID, at most 500, the newest first."""
         ...
 
     async def namespace(self, name: str) -> NamespaceState | None:

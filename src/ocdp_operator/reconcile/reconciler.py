@@ -49,6 +49,8 @@ _LEAVING = 1.0
 """Seconds between looks at objects that leave; a watch wakes the claim earlier."""
 _UNWATCHED = 50.0
 """Seconds between looks for what somebody must mend where no watch tells of it: a Secret, a host or a port of others."""
+_CAUSES = frozenset({Reason.UNSCHEDULABLE, Reason.MODEL_LOADING, Reason.HEALTH_CHECK_FAILED})
+"""What a workload on its way waits for that its owner wants to know at once; other words about progress can wait."""
 _PROGRESS = 20.0
 """Seconds between looks at a workload that becomes healthy; a watch wakes the claim earlier."""
 
@@ -142,7 +144,7 @@ class Reconciler:
         try:
             status = summarize(run.claim, run.facts, self.now())
             if error is None and self._is_mere_progress(run, status, memory):
-                return _PROGRESS - (self.clock() - memory.written_at)
+                return _soon(_PROGRESS - (self.clock() - memory.written_at), run)
             await run.write_status(status)
         except OcdpError:
             raise
@@ -156,7 +158,7 @@ class Reconciler:
         await self._write_workload_status(run)
         if run.thorough and error is None:
             memory.thorough_at = self.clock()
-        return min(self._next(run, error, memory), self._until_it_goes_back(run.claim))
+        return min(_soon(self._next(run, error, memory), run), self._until_it_goes_back(run.claim))
 
     async def _goes_back(self, run: Run, came: WorkloadClaim, error: ReconcileError | None) -> bool:
         """Puts a claim on its last good revision if the one that its policy took does not work out; the next look applies it."""
@@ -184,6 +186,9 @@ class Reconciler:
         if health is None or health.verdict is not Verdict.PROGRESSING or run.events:
             return False
         if self.clock() - memory.written_at >= _PROGRESS:
+            return False
+        known = before.condition_set.get("Healthy")
+        if health.reason in _CAUSES and (known is None or known.reason is not health.reason):
             return False
         return _without_words(before) == _without_words(status)
 
@@ -359,6 +364,12 @@ def _account(run: Run) -> None:
         **({"error": message} if message else {}),
         **({"exc_info": progress.fault} if progress.fault else {}),
     )
+
+
+def _soon(delay: float, run: Run) -> float:
+    """Earlier, when the verdict may be another one by then without any event."""
+    look_again = run.facts.health.look_again if run.facts.health is not None else None
+    return delay if look_again is None else min(delay, look_again)
 
 
 def _says_healthy(status: Mapping[str, Any]) -> bool:

@@ -273,6 +273,21 @@ class TestReading:
         assert [each.ref.name for each in found] == ["theirs"]
         assert hosts_of(found[0].body) == {host}
 
+    async def test_events_about_an_object_come_newest_first_and_no_others(self, world: World) -> None:
+        created = await _apply(world, service())
+        await world.tell(created, "FailedCreate", "exceeded quota", "2026-01-01T00:00:02Z", warning=True)
+        await world.tell(created, "Scaled", "to 1", "2026-01-01T00:00:01Z")
+        await world.tell(created, "Scaled", "to 2", "2026-01-01T00:00:02Z")
+        other = await _apply(world, config_map())
+        await world.tell(other, "Other", "of another object", "2026-01-01T00:00:03Z")
+        told = await world.cluster.events_about(world.namespace, created.uid)
+        assert [(each.reason, each.message, each.warning) for each in told] == [
+            ("FailedCreate", "exceeded quota", True),
+            ("Scaled", "to 2", False),
+            ("Scaled", "to 1", False),
+        ]
+        assert await world.cluster.events_about(world.namespace, OTHER_UID) == ()
+
     async def test_secrets_are_never_listed(self, world: World) -> None:
         with pytest.raises(ValueError, match="never listed"):
             await world.cluster.list_labelled(world.namespace, SECRET, CLAIM_UID_OF_TESTS)

@@ -92,6 +92,7 @@ async def test_everything_a_claim_needs_is_allowed_where_it_is_bound(
     await cluster.apply_status(world.namespace, workload().ref, {"observedGeneration": 1})
     assert await cluster.get_secret(world.namespace, "ide-credentials") is not None
     assert len(await cluster.list_labelled(world.namespace, CONFIG_MAP, CLAIM_UID_OF_TESTS)) == 1
+    assert await cluster.events_about(world.namespace, claim.uid) == ()
     assert await cluster.namespace(world.namespace) is not None
     assert claim.key in {each.key for each in await cluster.list_claims()}
     await cluster.emit(ClaimEvent(claim.key, claim.uid, Reason.PRUNED, "Pruned."))

@@ -146,8 +146,8 @@ async def test_the_workload_says_when_its_pods_are_lost(world: World):
     )
     await world.reconcile(2)
     workload = world.cluster.objects[builders.NAMESPACE, WORKLOAD_REF]["status"]
-    assert {c["type"]: c["status"] for c in workload["conditions"]}["Healthy"] == "Unknown"
-    assert truth(await world.claim(), "Ready") is Truth.UNKNOWN
+    assert {c["type"]: c["status"] for c in workload["conditions"]}["Healthy"] == "False"
+    assert truth(await world.claim(), "Ready") is Truth.FALSE
 
 
 async def test_an_object_with_our_label_alone_gives_no_address(world: World):

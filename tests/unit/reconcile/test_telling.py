@@ -67,7 +67,7 @@ async def test_a_claim_that_changes_is_told_with_everything_that_was_done():
     assert heard.tallies == {(Tally.APPLIED_OBJECTS, "created"): 6}
     assert line | {"duration": 0} == {
         "event": "reconciled", "log_level": "info", "claim": str(KEY), "template": "code-server", "generation": 1,
-        "revision": 1, "stage": "health", "duration": 0, "result": "changed", "code": "Progressing", "ready": False,
+        "revision": 1, "stage": "health", "duration": 0, "result": "changed", "code": "VolumePending", "ready": False,
     }  # fmt: skip
 
 

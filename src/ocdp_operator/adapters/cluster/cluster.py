@@ -16,7 +16,7 @@ from ocdp_operator.adapters.cluster.patches import disowning_patch, merge_patch
 from ocdp_operator.adapters.cluster.refusals import Request, refuse, require
 from ocdp_operator.errors import Actor, Conflict, OcdpError, Reason, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
-from ocdp_operator.model.events import ClaimEvent
+from ocdp_operator.model.events import ClaimEvent, ObjectEvent
 from ocdp_operator.model.kinds import CLAIM, INGRESS, SECRET, Kind
 from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
 from ocdp_operator.model.namespace import NamespaceState
@@ -25,6 +25,8 @@ from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 _log = structlog.get_logger(__name__)
 
 _LONGEST_EVENT: Final = 1024
+_SECONDS: Final = len("2026-01-01T00:00:00")
+"""Times of events come with and without fractions of a second."""
 _MOST_DISOWN_TRIES: Final = 5
 
 
@@ -180,6 +182,15 @@ class KubeCluster:
         pages = list_pages(self._client, INGRESS, Request("list", everywhere, ""), query=query)
         return tuple([Observed.of(INGRESS, item) async for page in pages for item in page.items])
 
+    async def events_about(self, namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
+        """As the port says: of one second a warning comes first."""
+        path = f"{paths.collection(paths.EVENT, namespace)}?{paths.about(uid)}"
+        answer = await self._client.send("GET", path)
+        ref = ObjectRef(paths.EVENT.group, paths.EVENT.kind, "*")
+        raw = require(answer, Request("list", ref, namespace))
+        told = [_told(item) for item in raw["items"] or ()]
+        return tuple(sorted(told, key=lambda event: (event.at, event.warning), reverse=True))
+
     async def namespace(self, name: str) -> NamespaceState | None:
         """As the port says."""
         path = paths.item(paths.NAMESPACE, "", name)
@@ -263,6 +274,17 @@ def _without_foreign(observed: Observed) -> Observed:
         f"{observed.ref}: something in the cluster adds {', '.join(observed.foreign_parts)} again as soon as it is removed.",
         actor=Actor.CLUSTER_OPERATOR,
         remedy="Exempt the workspaces' namespaces from the admission webhook that adds it.",
+    )
+
+
+def _told(raw: Mapping[str, Any]) -> ObjectEvent:
+    series = raw.get("series") or {}
+    times = (series.get("lastObservedTime"), raw.get("lastTimestamp"), raw.get("eventTime"))
+    return ObjectEvent(
+        reason=raw.get("reason") or "",
+        message=raw.get("message") or "",
+        at=next((time[:_SECONDS] for time in times if time), ""),
+        warning=raw.get("type") == "Warning",
     )
 
 

@@ -53,6 +53,11 @@ def lacking(label: str) -> str:
     return f"labelSelector={quote(f'!{label}', safe='')}"
 
 
+def about(uid: str) -> str:
+    """A query part that selects events about the object of this UID."""
+    return f"limit=500&fieldSelector={quote(f'involvedObject.uid={uid}', safe='')}"
+
+
 def of_claim(claim_uid: str) -> str:
     """A query that selects the objects of one claim."""
     return f"?{having(CLAIM_UID, claim_uid)}"

@@ -12,10 +12,29 @@ from ocdp_operator.model.objects import Observed
 
 _CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 _VOLUME_SOURCES: Final = ("configMap", "secret", "projected", "persistentVolumeClaim")
-_POD_STATUS: Final = ("phase", "reason", "message")
-_POD_CONDITION: Final = ("type", "status", "reason", "message")
+_PROBES: Final = ("startupProbe", "readinessProbe")
+_POD_STATUS: Final = ("phase", "reason")
+_POD_CONDITIONS: Final = ("Ready", "PodScheduled")
+_POD_CONDITION: Final = ("type", "status", "reason", "lastTransitionTime")
 _CONTAINER_STATUSES: Final = ("initContainerStatuses", "containerStatuses")
-_CONTAINER_STATUS: Final = ("name", "ready", "started", "restartCount", "state", "lastState")
+_CONTAINER_STATUS: Final = ("name", "ready", "started", "restartCount")
+_TERMINATED: Final = ("exitCode", "reason", "finishedAt")
+_WITH_WORDS: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+        "CreateContainerConfigError",
+    }
+)
+"""Reasons to wait whose message is about the image, a Secret or a ConfigMap; those of others may quote what a container wrote."""
+_LONGEST_WORDS: Final = 400
+_COMPONENT: Final = "app.kubernetes.io/component"
+"""The one label beside ours that is read: it tells a model server (``plan/health.py``)."""
 _OWNER: Final = ("kind", "name", "uid", "controller")
 
 
@@ -24,13 +43,21 @@ def observe(kind: Kind, raw: Mapping[str, Any]) -> Observed:
     observed = trimmed(Observed.of(kind, raw))
     if kind != POD:
         return observed
-    owners = [_picked(owner, _OWNER) for owner in raw["metadata"].get("ownerReferences") or ()]
-    return replace(observed, body={"metadata": {"ownerReferences": owners}, **observed.body})
+    metadata = raw["metadata"]
+    kept = {
+        "creationTimestamp": metadata.get("creationTimestamp") or "",
+        "ownerReferences": [_picked(owner, _OWNER) for owner in metadata.get("ownerReferences") or ()],
+    }
+    return replace(observed, body={"metadata": kept, **observed.body})
 
 
 def trimmed(observed: Observed) -> Observed:
     """Without labels and annotations of others; of pods only their references, so no plain value of an environment."""
-    labels = {name: text for name, text in observed.labels.items() if name.startswith(RESERVED_PREFIXES)}
+    labels = {
+        name: text
+        for name, text in observed.labels.items()
+        if name == _COMPONENT or name.startswith(RESERVED_PREFIXES)
+    }
     annotations = {
         name: text
         for name, text in observed.annotations.items()
@@ -61,7 +88,8 @@ def _references(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {"name": container["name"]}
+    """Its name, its references, and which probes it has."""
+    kept = {"name": container["name"], **{probe: {} for probe in _PROBES if container.get(probe)}}
     env = [variable for variable in container.get("env") or () if "valueFrom" in variable]
     if env:
         kept["env"] = env
@@ -71,16 +99,46 @@ def _container(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pod_status(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the conditions only Ready and what is wrong; of the containers what they do, not what they are."""
+    """Whether the pod is scheduled and ready, and since when; of the containers what they do, not what they are."""
     kept: dict[str, Any] = _picked(status, _POD_STATUS)
     kept["conditions"] = [
-        _picked(condition, _POD_CONDITION)
+        _condition(condition)
         for condition in status.get("conditions") or ()
-        if condition["type"] == "Ready" or condition["status"] != "True"
+        if condition["type"] in _POD_CONDITIONS
+        and (condition["type"] == "Ready" or condition["status"] != "True")
     ]
     for part in _CONTAINER_STATUSES:
         if status.get(part):
-            kept[part] = [_picked(each, _CONTAINER_STATUS) for each in status[part]]
+            kept[part] = [_container_status(each) for each in status[part]]
+    return kept
+
+
+def _condition(condition: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = _picked(condition, _POD_CONDITION)
+    if condition.get("message") and condition["type"] != "Ready":
+        kept["message"] = condition["message"][:_LONGEST_WORDS]
+    return kept
+
+
+def _container_status(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a ready container that it is so; of another one what it does and how it ended, and nothing that it wrote."""
+    if status.get("ready"):
+        return _picked(status, ("name", "ready"))
+    kept: dict[str, Any] = _picked(status, _CONTAINER_STATUS)
+    state = status.get("state") or {}
+    if waiting := state.get("waiting"):
+        reason = waiting.get("reason") or ""
+        words = waiting.get("message") if reason in _WITH_WORDS else ""
+        kept["state"] = {
+            "waiting": {"reason": reason, **({"message": words[:_LONGEST_WORDS]} if words else {})}
+        }
+        kept["image"] = status.get("image") or ""
+    elif running := state.get("running"):
+        kept["state"] = {"running": _picked(running, ("startedAt",))}
+    elif ended := state.get("terminated"):
+        kept["state"] = {"terminated": _picked(ended, _TERMINATED)}
+    if ended := (status.get("lastState") or {}).get("terminated"):
+        kept["lastState"] = {"terminated": _picked(ended, _TERMINATED)}
     return kept
 
 

@@ -40,6 +40,7 @@ def raw(kind: Kind, **body: Any) -> dict[str, Any]:
         "namespace": "ns",
         "uid": "1",
         "resourceVersion": "1",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
         "labels": {"app.kubernetes.io/name": "web", CLAIM_NAME: "ide"},
         "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", OWNER: "x", ADOPT: "1"},
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "ide-1", "uid": "2"}],
@@ -71,8 +72,20 @@ def test_pod_keeps_what_health_reads() -> None:
         "imageID": "sha256:1",
         "ready": False,
         "restartCount": 3,
-        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "state": {
+            "waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}
+        },
+        "lastState": {
+            "terminated": {
+                "exitCode": 137,
+                "reason": "OOMKilled",
+                "finishedAt": "2026-01-01T00:00:00Z",
+                "containerID": "containerd://1",
+                "message": "hunter2 was not accepted",
+            }
+        },
     }
+    ready = {"name": "side", "ready": True, "image": "side:1", "restartCount": 2, "state": {"running": {}}}
     status = {
         "phase": "Running",
         "podIP": "10.0.0.1",
@@ -80,16 +93,59 @@ def test_pod_keeps_what_health_reads() -> None:
             {"type": "PodScheduled", "status": "True"},
             {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"},
         ],
-        "containerStatuses": [container],
+        "containerStatuses": [container, ready],
     }
     pod = observe(POD, raw(POD, spec=POD_SPEC, status=status))
-    kept = {name: container[name] for name in ("name", "ready", "restartCount", "state")}
+    kept = {
+        "name": "app",
+        "ready": False,
+        "restartCount": 3,
+        "image": "app:1",
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {
+            "terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T00:00:00Z"}
+        },
+    }
     assert pod.body["status"] == {
         "phase": "Running",
-        "conditions": [{"type": "Ready", "status": "False"}],
-        "containerStatuses": [kept],
+        "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+        "containerStatuses": [kept, {"name": "side", "ready": True}],
     }
-    assert pod.body["metadata"]["ownerReferences"] == [{"kind": "ReplicaSet", "name": "ide-1", "uid": "2"}]
+    assert pod.body["metadata"] == {
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "ide-1", "uid": "2"}],
+    }
+
+
+def test_nothing_that_a_container_wrote_is_kept() -> None:
+    said = "hunter2 was not accepted"
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": said}}
+    states = [ended, {"waiting": {"reason": "RunContainerError", "message": said}}]
+    containers = [
+        {"name": f"app-{n}", "ready": False, "state": state, "lastState": ended}
+        for n, state in enumerate(states)
+    ]
+    status = {"phase": "Failed", "message": said, "containerStatuses": containers}
+    assert "hunter2" not in str(observe(POD, raw(POD, spec=POD_SPEC, status=status)).body)
+
+
+def test_words_about_an_image_and_the_names_of_probes_are_kept() -> None:
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "not found " * 100}}
+    container = {"name": "app", "image": "app:1", "readinessProbe": {"httpGet": {"path": "/hunter2"}}}
+    status = {"containerStatuses": [{"name": "app", "ready": False, "image": "app:1", "state": waiting}]}
+    pod = observe(POD, raw(POD, spec={"containers": [container]}, status=status))
+    assert pod.body["spec"] == {"containers": [{"name": "app", "readinessProbe": {}}]}
+    (kept,) = pod.body["status"]["containerStatuses"]
+    assert kept["state"]["waiting"]["message"] == ("not found " * 100)[:400]
+
+
+def test_the_component_is_the_one_label_of_others_that_is_kept() -> None:
+    body = raw(DEPLOYMENT, spec={}, status={})
+    body["metadata"]["labels"]["app.kubernetes.io/component"] = "model-server"
+    assert observe(DEPLOYMENT, body).labels == {
+        CLAIM_NAME: "ide",
+        "app.kubernetes.io/component": "model-server",
+    }
 
 
 def test_other_kinds_keep_spec_and_status() -> None:

@@ -1,0 +1,294 @@
+"""The health of Deployments, StatefulSets and Jobs: their controllers' counts decide, their pods give the cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+from ocdp_operator.errors import Reason
+from ocdp_operator.model.kinds import DEPLOYMENT
+from ocdp_operator.model.objects import Observed
+from ocdp_operator.plan.findings import (
+    HEALTHY,
+    Finding,
+    Seen,
+    Verdict,
+    condition,
+    failed,
+    is_true,
+    number,
+    progressing,
+)
+from ocdp_operator.plan.pod_causes import (
+    Weight,
+    cause_of,
+    has_ended,
+    is_ready,
+    last_exit,
+    moment,
+    weightiest,
+)
+from ocdp_operator.plan.refused_pods import refusal
+
+COMPONENT: Final = "app.kubernetes.io/component"
+MODEL_SERVER: Final = "model-server"
+"""The label's value on a Deployment or StatefulSet whose containers load a model before their startup probe passes."""
+
+_NO_DEADLINE: Final = 2**31 - 1
+"""How the Deployment controller says "for ever"; the API server fills in another number where none is given."""
+_NAMED: Final = re.compile(r'"([^"]+)"')
+"""The Progressing condition quotes the name of the newest ReplicaSet."""
+_BELIEVED_AFTER: Final = 4.0
+"""Seconds by a clock that shows whole ones: an unready pod is believed after 3 s at least, and after 4 at most."""
+_CLOCK_SKEW: Final = timedelta(seconds=-1)
+_YOUNG: Final = timedelta(seconds=60)
+"""A pod may need so long to start beside others that serve: neither scaling nor a replaced pod makes a claim unready."""
+LOOK_SOON: Final = 3.0
+"""Seconds until an object is looked at again whose pods, events or status are still on their way."""
+LOOK_LATER: Final = 20.0
+"""Seconds between looks at events that did not tell anything."""
+
+
+def deployment(seen: Seen) -> Finding:
+    """By the counts of the newest ReplicaSet, and the conditions Progressing, Available and ReplicaFailure."""
+    unseen = _unseen(seen)
+    if unseen:
+        return _explained(unseen, seen)
+    status, wanted = seen.status, number(seen.spec, "replicas", 1)
+    progress, refused = condition(status, "Progressing"), condition(status, "ReplicaFailure")
+    if refused.get("status") == "True" and wanted > 0:
+        reason, words = refusal(refused.get("message") or "")
+        return failed(words, reason)
+    short = _rollout(seen.spec, status) or _conditions(seen.spec, progress, status)
+    rolling = bool(progress) and progress.get("reason") != "NewReplicaSetAvailable"
+    if short is not None:
+        overdue = progress.get("reason") == "ProgressDeadlineExceeded"
+        return _explained(replace(short, rolling=rolling), seen, overdue=overdue)
+    return _leftovers(seen) or HEALTHY
+
+
+def stateful_set(seen: Seen) -> Finding:
+    """By its counts and revisions."""
+    unseen = _unseen(seen)
+    if unseen:
+        return _explained(unseen, seen)
+    spec, status, wanted = seen.spec, seen.status, number(seen.spec, "replicas", 1)
+    short = _counted(wanted, status)
+    strategy = spec.get("updateStrategy") or {}
+    by_hand = strategy.get("type") == "OnDelete"
+    rolling = not by_hand and status.get("currentRevision") != status.get("updateRevision")
+    missing = number(status, "replicas") < wanted
+    if short is None and not by_hand:
+        partition = number(strategy.get("rollingUpdate") or {}, "partition")
+        short = _updated(wanted - partition, status, partitioned=partition > 0)
+    if short is not None:
+        if missing and seen.answer:
+            reason, words = refusal(seen.answer)
+            return failed(words, reason)
+        return _explained(replace(short, rolling=rolling, asks=missing), seen)
+    return _leftovers(seen) or HEALTHY
+
+
+def job(seen: Seen) -> Finding:
+    """Complete, or on its way, or given up; a suspended one waits for nothing."""
+    status = seen.status
+    pods = _own_pods(seen)
+    tries = sorted((pod for pod in pods if has_ended(pod)), key=_born)
+    ended = next((words for pod in reversed(tries) if (words := last_exit(pod))), "")
+    if is_true(status, "Failed"):
+        said = condition(status, "Failed").get("message") or ""
+        return failed(f"it failed: {said.rstrip('.')}{f'; {ended}' if ended else ''}.")
+    if is_true(status, "Complete") or is_true(status, "Suspended"):
+        return HEALTHY
+    if seen.answer and not pods:
+        reason, words = refusal(seen.answer)
+        return failed(words, reason)
+    message = "it has not completed yet" if status.get("startTime") else "it has not started yet"
+    short = replace(progressing(f"{message}."), rolling=True, asks=bool(status.get("startTime")) and not pods)
+    cause = weightiest([pod for pod in pods if not has_ended(pod)], seen.evidence.now, model=False)
+    if cause is not None:
+        verdict = Verdict.FAILED if cause.weight is Weight.BROKEN else Verdict.PROGRESSING
+        return replace(short, verdict=verdict, reason=cause.reason, message=f"{message}: {cause.words}.")
+    if ended:
+        return replace(short, message=f"{message}; on its last try {ended}.")
+    return _asking(short, seen)
+
+
+def _unseen(seen: Seen) -> Finding | None:
+    """A status that speaks of an older generation says nothing."""
+    if number(seen.status, "observedGeneration") < seen.live.generation:
+        return progressing("its newest generation has not been seen by its controller yet.", rolling=True)
+    return None
+
+
+def _counted(wanted: int, status: Mapping[str, Any]) -> Finding | None:
+    """What is short of ``wanted`` pods, in the order in which pods come to be."""
+    existing, ready = number(status, "replicas"), number(status, "readyReplicas")
+    if wanted > 0 and existing == 0:
+        return progressing(f"none of its {wanted} pods exists.", Reason.NO_PODS)
+    if existing < wanted:
+        return progressing(f"{existing} of {wanted} pods exist.")
+    if ready < wanted:
+        return progressing(f"{ready} of {wanted} pods are ready.")
+    if existing > wanted:
+        return progressing(f"{existing - wanted} pods have yet to end.")
+    return None
+
+
+def _rollout(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Finding | None:
+    wanted = number(spec, "replicas", 1)
+    updated, available = number(status, "updatedReplicas"), number(status, "availableReplicas")
+    existing = number(status, "replicas")
+    if updated < wanted <= existing:
+        return progressing(f"{updated} of {wanted} pods are of the newest template.")
+    short = _counted(wanted, status)
+    if short:
+        return short
+    if available < updated:
+        return progressing(f"{available} of {updated} pods are available.")
+    return None
+
+
+def _conditions(
+    spec: Mapping[str, Any], progress: Mapping[str, Any], status: Mapping[str, Any]
+) -> Finding | None:
+    # A Deployment without a progress deadline never gets this condition.
+    rolled_out = number(spec, "progressDeadlineSeconds", _NO_DEADLINE) == _NO_DEADLINE or (
+        progress.get("status") == "True" and progress.get("reason") == "NewReplicaSetAvailable"
+    )
+    if not rolled_out:
+        return progressing("its newest pods are not all available yet.")
+    return None if is_true(status, "Available") else progressing("it is not available yet.")
+
+
+def _updated(wanted: int, status: Mapping[str, Any], *, partitioned: bool) -> Finding | None:
+    updated = number(status, "updatedReplicas")
+    if updated < wanted:
+        return progressing(f"{updated} of {wanted} pods are of the newest template.")
+    if not partitioned and status.get("currentRevision") != status.get("updateRevision"):
+        return progressing("its newest pods have yet to become the current ones.")
+    return None
+
+
+def _leftovers(seen: Seen) -> Finding | None:
+    """Pods that hold what they hold, though none are wanted any more: controllers do not count those that end."""
+    if number(seen.spec, "replicas", 1) > 0:
+        return None
+    left = sum(not has_ended(pod) for pod in _own_pods(seen))
+    return progressing(f"{left} pods have yet to end.", rolling=True) if left else None
+
+
+def _explained(short: Finding, seen: Seen, *, overdue: bool = False) -> Finding:
+    """What is short, with the cause from its pods; unless it is a moment's matter, and what was told stands."""
+    evidence = seen.evidence
+    if number(seen.spec, "replicas", 1) == 0:
+        return replace(short, rolling=True)
+    pods = tuple(pod for pod in _newest_pods(seen) if not pod.deletion_timestamp)
+    pods = (
+        tuple(pod for pod in pods if not has_ended(pod)) or pods
+    )  # an evicted one stays beside its successor
+    wait = _passes_in(pods, short, seen) if evidence.stands else None
+    if wait is not None:
+        return replace(HEALTHY, look_again=wait, asks=short.asks and seen.answer is None)
+    model = seen.live.labels.get(COMPONENT) == MODEL_SERVER
+    cause = weightiest(pods, evidence.now, model=model)
+    if cause is None:
+        if overdue:
+            return failed(
+                "it did not get on within its progress deadline.", Reason.PROGRESS_DEADLINE_EXCEEDED
+            )
+        return _asking(short, seen)
+    if cause.weight is Weight.BROKEN or (overdue and cause.weight > Weight.STARTING):
+        verdict = Verdict.FAILED
+    else:
+        verdict = Verdict.PROGRESSING
+    reason = cause.reason
+    if reason is Reason.PROGRESSING and cause.weight is Weight.UNREADY and evidence.was_healthy:
+        reason = Reason.HEALTH_CHECK_FAILED
+    elif reason is Reason.PROGRESSING and verdict is Verdict.FAILED:
+        reason = Reason.PROGRESS_DEADLINE_EXCEEDED
+    said = f"{short.message.removesuffix('.')}: {cause.words}."
+    return replace(short, verdict=verdict, reason=reason, message=said, asks=False)
+
+
+def _asking(short: Finding, seen: Seen) -> Finding:
+    """Nothing tells why: soon the events may, and when they do not, now and then again."""
+    if not short.asks:
+        return short
+    if seen.answer is None:
+        return replace(short, look_again=LOOK_SOON)
+    return replace(short, asks=False, look_again=LOOK_LATER)
+
+
+def _passes_in(pods: tuple[Observed, ...], short: Finding, seen: Seen) -> float | None:
+    """Seconds for which what was told stands though something is short; None: it does not.
+
+    It stands while the pods themselves are ready, of which the controller will soon tell; while a pod is unready that
+    was ready a moment ago and whose containers run; and while others serve and one starts.
+    """
+    wanted = number(seen.spec, "replicas", 1)
+    ready = sum(map(is_ready, pods))
+    if ready >= wanted > 0:
+        return LOOK_SOON
+    if short.rolling:
+        return None
+    alive = [pod for pod in pods if not is_ready(pod) and not has_ended(pod)]
+    waits = [_patience(pod, seen, others=ready > 0) for pod in alive]
+    if ready + len(alive) < wanted:
+        waits.append(LOOK_SOON if ready and seen.answer != "" else None)
+    known = [wait for wait in waits if wait is not None]
+    return min(known) if known and len(known) == len(waits) else None
+
+
+def _patience(pod: Observed, seen: Seen, *, others: bool) -> float | None:
+    now = seen.evidence.now
+    cause = cause_of(pod, now, model=False)
+    if now is None or cause is None:
+        return None
+    if cause.weight is Weight.UNREADY and cause.since is not None:
+        age = now - cause.since
+        left = _BELIEVED_AFTER - age.total_seconds()
+        # A node whose clock is ahead would be believed too late: then at once.
+        return left if left > 0 and age >= _CLOCK_SKEW else None
+    born = moment(_born(pod))
+    if others and cause.weight <= Weight.PENDING and born is not None and now - born < _YOUNG:
+        return max(LOOK_SOON, (_YOUNG - (now - born)).total_seconds())
+    return None
+
+
+def _own_pods(seen: Seen) -> tuple[Observed, ...]:
+    """Pods that this object's controller made: a label proves nothing, since anybody can make a pod that carries it."""
+    ref = seen.live.ref
+    if ref.kind == DEPLOYMENT.kind:
+        return tuple(
+            pod for pod in seen.evidence.pods if _replica_set(pod).rpartition("-")[0] == ref.name
+        )  # fmt: skip
+    return tuple(pod for pod in seen.evidence.pods if _owner(pod).get("uid") == seen.live.uid)
+
+
+def _newest_pods(seen: Seen) -> tuple[Observed, ...]:
+    """Of a Deployment the pods of its newest ReplicaSet, which its condition names; else that of the youngest pod."""
+    pods = _own_pods(seen)
+    if seen.live.ref.kind != DEPLOYMENT.kind or not pods:
+        return pods
+    named = _NAMED.search(condition(seen.status, "Progressing").get("message") or "")
+    newest = named[1] if named else _replica_set(max(pods, key=lambda pod: (_born(pod), pod.ref.name)))
+    return tuple(pod for pod in pods if _replica_set(pod) == newest)
+
+
+def _owner(pod: Observed) -> Mapping[str, Any]:
+    owners = (pod.body.get("metadata") or {}).get("ownerReferences") or ()
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def _replica_set(pod: Observed) -> str:
+    owner = _owner(pod)
+    return str(owner.get("name") or "") if owner.get("kind") == "ReplicaSet" else ""
+
+
+def _born(pod: Observed) -> str:
+    """As the API server writes it: such texts sort as the times do."""
+    return str((pod.body.get("metadata") or {}).get("creationTimestamp") or "")

@@ -1,0 +1,68 @@
+"""The health of what is on record, with all that may be known of it: pods, the time, how it was, and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from ocdp_operator.errors import ReconcileError
+from ocdp_operator.model.conditions import Condition, Truth
+from ocdp_operator.model.objects import ObjectRef, Observed
+from ocdp_operator.plan.findings import Evidence
+from ocdp_operator.plan.health import Health, assess
+from ocdp_operator.plan.pod_causes import moment
+from ocdp_operator.plan.refused_pods import why_missing
+from ocdp_operator.reconcile.run import Run
+
+_ASK_AFTER: Final = timedelta(seconds=3)
+"""Pods come by themselves, mostly in less; only then the events of their object are worth a request."""
+
+
+async def judge(run: Run, live: Mapping[ObjectRef, Observed]) -> Health:
+    """The health of the recorded objects. Costs no request, unless pods or a volume are missing for some seconds."""
+    evidence = _evidence(run)
+    health = assess(run.facts.inventory, live, evidence)
+    asked = live.get(health.asks) if health.asks is not None else None
+    if asked is None or not _is_late(run):
+        return health
+    try:
+        told = await run.ports.cluster.events_about(run.namespace, asked.uid)
+    except ReconcileError:
+        return health  # without events the count of pods is all there is to say
+    answers = {asked.ref: why_missing(told)}
+    return assess(run.facts.inventory, live, replace(evidence, answers=answers))
+
+
+def _evidence(run: Run) -> Evidence:
+    known = _known(run)
+    newest = next(iter(run.claim.status.history), None)
+    # Unknown: what was healthy was stopped, or is on its way to something new.
+    was_healthy = (
+        run.facts.applied
+        and newest is not None
+        and newest.healthy
+        and newest.input_digest == run.facts.input_digest
+        and known is not None
+        and known.status is not Truth.UNKNOWN
+        and known.observed_generation == run.claim.generation
+    )
+    return Evidence(
+        pods=run.ports.observations.pods_of_claim(run.claim.key),
+        now=run.now(),
+        was_healthy=was_healthy,
+        stands=was_healthy and known is not None and known.status is Truth.TRUE,
+    )
+
+
+def _is_late(run: Run) -> bool:
+    known = _known(run)
+    if known is None:
+        return False
+    since = moment(known.last_transition_time)
+    return known.status is Truth.TRUE or since is None or run.now() - since >= _ASK_AFTER
+
+
+def _known(run: Run) -> Condition | None:
+    return run.claim.status.condition_set.get("Healthy")

@@ -1,0 +1,227 @@
+"""A healthy claim whose pods fail says so in seconds, once, and says when they are well again; one probe is not believed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ocdp_operator.errors import Reason, Waiting
+from ocdp_operator.model.conditions import Condition
+from ocdp_operator.model.events import ObjectEvent
+from ocdp_operator.model.names import CLAIM_NAME
+from tests.support import builders
+from tests.support.pipeline_world import KEY, World, app
+from tests.support.pods import NOW, ago, container, running, waiting
+
+WEB = builders.ref("Deployment", "ide-web")
+SET = "ide-web-6d4f7c9b5"
+POD = builders.ref("Pod", f"{SET}-abcde")
+DATABASE = builders.ref("StatefulSet", "ide-db")
+FULL = 'create Pod ide-db-0 in StatefulSet ide-db failed error: pods "ide-db-0" is forbidden: exceeded quota: small, requested: pods=1'
+
+
+class Clock:
+    def __init__(self, world: World) -> None:
+        self.now = NOW
+        world.reconciler.now = lambda: self.now
+        world.reconciler.clock = lambda: (self.now - NOW).total_seconds() + 1e6
+
+    def passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+async def world() -> World:
+    """Ready, with one pod."""
+    found = World(app())
+    found.ask_for()
+    await found.settle()
+    owner = {"kind": "ReplicaSet", "name": SET, "uid": "rs-1", "controller": True}
+    metadata = {"name": POD.name, "labels": {CLAIM_NAME: "ide"}, "ownerReferences": [owner]}
+    spec = {"containers": [{"name": "web", "readinessProbe": {"httpGet": {}}}]}
+    found.cluster.put(
+        builders.NAMESPACE, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    )
+    is_well(found)
+    await found.reconcile()
+    assert (await ready(found)).status == "True"
+    return found
+
+
+def is_well(world: World) -> None:
+    pod_is(world, container({"running": {}}, ready=True), ready=True)
+    world.make_healthy()
+
+
+def fails(world: World, status: dict[str, Any], *, seconds_ago: float = 0) -> None:
+    pod_is(world, status, ready=False, since=ago(seconds=seconds_ago))
+    counted = dict(world.raw("Deployment", "ide-web")["status"]) | {
+        "readyReplicas": 0,
+        "availableReplicas": 0,
+    }
+    world.cluster.set_status(builders.NAMESPACE, WEB, **counted)
+
+
+def pod_is(world: World, status: dict[str, Any], *, ready: bool, since: str = "") -> None:
+    condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since or ago(hours=1)}
+    world.cluster.set_status(
+        builders.NAMESPACE, POD, phase="Running", conditions=[condition], containerStatuses=[status]
+    )
+
+
+async def ready(world: World) -> Condition:
+    found = (await world.claim()).status.condition_set.get("Ready")
+    assert found is not None
+    return found
+
+
+def warnings(world: World) -> list[tuple[Reason, str]]:
+    return [(event.reason, event.message) for event in world.cluster.events if event.warning]
+
+
+async def test_a_crash_loop_is_told_at_once_and_once_and_its_end_too(world: World) -> None:
+    clock = Clock(world)
+    ended = {"exitCode": 137, "reason": "OOMKilled"}
+    for restarts in (3, 4):
+        fails(world, waiting("CrashLoopBackOff", restartCount=restarts, ended=ended))
+        await world.reconcile(2)
+        clock.passes(60)
+    said = "Deployment/ide-web: 0 of 1 pods are ready: container web ends again and again: exit code 137 (OOMKilled), at least 3 restarts."
+    assert await ready(world) == Condition(
+        type="Ready", status="False", reason=Reason.CRASH_LOOP, message=said, observed_generation=1,
+        last_transition_time="2026-01-01T12:00:00Z",
+    )  # fmt: skip
+    assert warnings(world) == [(Reason.CRASH_LOOP, said)]
+
+    is_well(world)
+    await world.reconcile()
+    assert (await ready(world)).status == "True"
+    assert [event.reason for event in world.cluster.events].count(Reason.HEALTH_CHECK_SUCCEEDED) == 2
+
+
+async def test_one_failed_probe_writes_nothing_and_is_looked_at_again(world: World) -> None:
+    clock, before = Clock(world), world.cluster.writes
+    fails(world, running())
+    clock.passes(1.5)
+    assert await look(world) == pytest.approx(2.5)
+    assert world.cluster.writes == before
+
+    clock.passes(1)
+    is_well(world)
+    await world.reconcile()
+    assert world.cluster.writes == before
+
+
+async def test_a_probe_that_goes_on_to_fail_is_told_within_five_seconds(world: World) -> None:
+    clock = Clock(world)
+    fails(world, running())
+    clock.passes(await look(world))
+    await world.reconcile()
+
+    assert clock.now - NOW < timedelta(seconds=5)
+    found = await ready(world)
+    assert (found.status, found.reason) == ("False", Reason.HEALTH_CHECK_FAILED)
+    assert found.message.endswith("container web does not pass its readiness probe.")
+
+
+async def test_without_the_catalog_health_is_observed_all_the_same(world: World) -> None:
+    clock = Clock(world)
+    world.away = True
+    fails(world, running())
+    clock.passes(await look(world))
+    assert (await ready(world)).status == "True"
+    await world.reconcile()
+    assert (await ready(world)).reason is Reason.HEALTH_CHECK_FAILED
+
+
+async def test_a_claim_that_fails_is_not_written_again_at_each_look(world: World) -> None:
+    clock = Clock(world)
+    fails(world, waiting("ImagePullBackOff", "denied"))
+    await world.reconcile()
+    before = world.cluster.writes
+    for _ in range(12):
+        clock.passes(600)
+        await world.reconcile()
+    assert world.cluster.writes == before
+
+
+async def look(world: World) -> float:
+    """Looks at the claim; the seconds until it is looked at again."""
+    world.reconciler.queue.forget(KEY)
+    await world.reconcile()
+    return world.reconciler.queue._due[KEY]  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.fixture
+async def starting() -> World:
+    """With a StatefulSet that has no pods."""
+    found = World(app(builders.manifest("StatefulSet", "ide-db", spec=_set_spec())))
+    found.ask_for()
+    await found.reconcile()
+    found.make_healthy()
+    generation = found.raw("StatefulSet", "ide-db")["metadata"]["generation"]
+    found.cluster.set_status(builders.NAMESPACE, DATABASE, observedGeneration=generation, replicas=0)
+    return found
+
+
+def _set_spec() -> dict[str, Any]:
+    own = {"app.kubernetes.io/instance": "ide"}
+    template = {"metadata": {"labels": own}, "spec": builders.pod_spec()}
+    return {"replicas": 1, "selector": {"matchLabels": own}, "template": template}
+
+
+def tell(world: World, message: str, reason: str = "FailedCreate") -> None:
+    uid = world.raw("StatefulSet", "ide-db")["metadata"]["uid"]
+    told = world.cluster.told.setdefault(uid, [])
+    told.append(ObjectEvent(reason, message, f"2026-01-01T12:00:{len(told):02d}", warning=True))
+
+
+async def test_a_quota_that_leaves_no_room_for_a_stateful_set_is_told_after_some_seconds(
+    starting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = 0
+    list_events = starting.cluster.events_about
+
+    async def counted(namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
+        nonlocal lists
+        lists += 1
+        return await list_events(namespace, uid)
+
+    monkeypatch.setattr(starting.cluster, "events_about", counted)
+    clock = Clock(starting)
+    clock.now = datetime.fromisoformat("2026-01-01T00:00:01+00:00")  # a second after it was applied
+    tell(starting, FULL)
+    clock.passes(await look(starting))
+    assert lists == 0
+    assert (await ready(starting)).status == "Unknown"
+
+    await starting.reconcile()
+    found = await ready(starting)
+    assert (found.status, found.reason, lists) == ("False", Reason.QUOTA_EXCEEDED, 1)
+    assert found.message == (
+        "StatefulSet/ide-db: its pods are refused by a quota: exceeded quota: small, requested: pods=1."
+    )
+
+
+async def test_a_refusal_that_is_over_is_not_told(starting: World) -> None:
+    clock = Clock(starting)
+    tell(starting, FULL)
+    tell(starting, "created", "SuccessfulCreate")
+    clock.passes(60)
+    await starting.reconcile(2)
+    assert (await ready(starting)).reason is Reason.NO_PODS
+
+
+async def test_without_the_right_to_list_events_the_count_of_pods_is_told(
+    starting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
+        raise Waiting(Reason.FORBIDDEN, "no right to list events")
+
+    monkeypatch.setattr(starting.cluster, "events_about", refused)
+    Clock(starting).passes(60)
+    await starting.reconcile(2)
+    found = await ready(starting)
+    assert (found.status, found.reason) == ("Unknown", Reason.NO_PODS)

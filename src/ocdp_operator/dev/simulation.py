@@ -11,10 +11,15 @@ import yaml
 from ocdp_operator.dev.errors import LocalEnvironmentError
 
 SIMULATE: Final = "ocdp.io/simulate"
-"""The Pod annotation that chooses: ``crashloop``, ``imagepull``, ``notready`` or ``slow``."""
+"""The Pod annotation that chooses: ``crashloop``, ``imagepull``, ``notready``, ``slow``, or ``recovered``.
+
+In a Pod template it chooses how Pods start; on a Pod that runs, what becomes of it.
+"""
 
 FAILURES: Final = ("crashloop", "imagepull", "notready")
 SLOW: Final = "slow"
+RECOVERED: Final = "recovered"
+"""Ends a failure that was simulated on a Pod."""
 
 _OURS: Final = "stages"
 _MINIMUM: Final = {"pod-ready", "pod-complete", "pod-delete", "node-initialize", "node-heartbeat-with-lease"}

@@ -169,6 +169,20 @@ async def test_a_pod_fails_the_way_it_asks(
     assert (await get(plane, place, "deploy", "web"))["status"].get("availableReplicas", 0) == 0
 
 
+async def test_a_pod_that_runs_fails_when_it_is_asked_and_recovers(plane: ControlPlane, place: str) -> None:
+    await apply(plane, place, deployment("web", replicas=1))
+    for simulation, available in (("crashloop", 0), ("recovered", 1), ("imagepull", 0), ("notready", 0), ("recovered", 1)):  # fmt: skip
+        await wait_for(plane, place, ("deploy", "web"), lambda found: "replicas" in found["status"])
+        pod = (await get(plane, place, "pods"))["items"][0]["metadata"]["name"]
+        await plane.kubectl(
+            "annotate", "pod", pod, "-n", place, "--overwrite", f"ocdp.io/simulate={simulation}"
+        )
+        await wait_for(
+            plane, place, ("deploy", "web"),
+            lambda found, wanted=available: found["status"].get("availableReplicas", 0) == wanted,
+        )  # fmt: skip
+
+
 async def test_a_slow_pod_becomes_ready_after_its_delay(plane: ControlPlane, place: str) -> None:
     await apply(plane, place, deployment("web", replicas=1, simulate="slow", simulate_delay="1s"))
 

@@ -10,7 +10,13 @@ from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.simulation import write_stages
 
 OWN = ("pod-ready", "pod-complete", "pod-delete", "node-initialize", "node-heartbeat-with-lease")
-OURS = {"simulate-crashloop", "simulate-imagepull", "simulate-notready", "simulate-slow"}
+OURS = {
+    "simulate-crashloop",
+    "simulate-imagepull",
+    "simulate-notready",
+    "simulate-recovered",
+    "simulate-slow",
+}
 
 
 def kwok_stages(directory: Path, names: tuple[str, ...] = OWN) -> Path:

@@ -1,0 +1,212 @@
+"""Pods fail on real claims: the message names the cause, Ready is False within seconds, told once, and True again after."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from ocdp_operator.dev.operator import OperatorProcess
+from ocdp_operator.dev.simulation import SIMULATE
+from tests.support.apps import app_files, deployment, document, stateful_set
+from tests.support.world import Claim, Team, condition, eventually, is_ready
+
+IMAGE = "registry.example.test/web:1.0.0"
+CAUSES = {
+    "crashloop": ("CrashLoop", "container web ends again and again: exit code 1 (Error), at least 5 restarts."),
+    "imagepull": ("ImagePullFailed", f"container web cannot pull its image {IMAGE}: not found."),
+    "notready": ("HealthCheckFailed", "container web does not pass its readiness probe."),
+}  # fmt: skip
+GPU = {"nvidia.com/gpu": "100"}
+PROBES = {"startupProbe": {"httpGet": {"path": "/", "port": "http"}}, "readinessProbe": {"httpGet": {"path": "/", "port": "http"}}}  # fmt: skip
+
+
+def probed(body: dict[str, Any], **resources: Any) -> bytes:
+    """The workload with both probes."""
+    container = body["spec"]["template"]["spec"]["containers"][0]
+    container.update(PROBES)
+    if resources:
+        container["resources"] = resources
+    return document(body)
+
+
+async def pod_of(team: Team) -> str:
+    found = await team.platform.get("pods", "-n", team.namespace)
+    (pod,) = [each for each in found["items"] if "deletionTimestamp" not in each["metadata"]]
+    return str(pod["metadata"]["name"])
+
+
+async def simulate(team: Team, what: str) -> None:
+    pod = await pod_of(team)
+    await team.platform.kubectl(
+        "annotate", "pod", pod, "-n", team.namespace, "--overwrite", f"{SIMULATE}={what}"
+    )
+
+
+async def seconds_until(check: Callable[[], Awaitable[Any]], team: Team, what: str) -> float:
+    """Until the claim says so, as the API server's clock has it: since the pod's Ready condition changed."""
+    claim = await eventually(check, what, seconds=20, every=0.1)
+    pod = await team.platform.get("pod", await pod_of(team), "-n", team.namespace)
+    (ready,) = [each for each in pod["status"]["conditions"] if each["type"] == "Ready"]
+    said = datetime.fromisoformat(condition(claim, "Ready")["lastTransitionTime"])
+    return (said - datetime.fromisoformat(ready["lastTransitionTime"])).total_seconds()
+
+
+async def told(team: Team, name: str, reason: str) -> list[str]:
+    found = (await team.platform.get("events", "-n", team.namespace))["items"]
+    return [
+        each["message"]
+        for each in found
+        if each["involvedObject"]["kind"] == "WorkloadClaim"
+        and each["involvedObject"]["name"] == name
+        and each["reason"] == reason
+        for _ in range(each.get("count") or 1)
+    ]
+
+
+def becoming(team: Team, status: str, reason: str) -> Callable[[], Awaitable[Claim | None]]:
+    async def check() -> Claim | None:
+        found = await team.get_claim("ide")
+        ready = condition(found, "Ready")
+        return found if (ready["status"], ready["reason"]) == (status, reason) else None
+
+    return check
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize("simulation", CAUSES)
+async def test_a_pod_that_fails_makes_its_claim_unready_with_the_cause_and_back(
+    team: Team, simulation: str, kind: str
+) -> None:
+    body = probed(deployment() if kind == "Deployment" else stateful_set())
+    await team.publish(app_files(deployment=body))
+    await team.claim("ide")
+    await team.ready("ide")
+    reason, words = CAUSES[simulation]
+
+    await simulate(team, simulation)
+    took = await seconds_until(becoming(team, "False", reason), team, f"Ready is False for {reason}")
+    sys.stdout.write(f"{kind} {simulation}: Ready was False after {took:g} s\n")
+
+    claim = await team.get_claim("ide")
+    said = f"{kind}/ide-web: 0 of 1 pods are ready: {words}"
+    assert condition(claim, "Ready")["message"] == condition(claim, "Healthy")["message"] == said
+    assert condition(claim, "Applied")["status"] == "True"
+
+    await simulate(team, "recovered")
+    took = await seconds_until(becoming(team, "True", "Available"), team, "Ready is True again")
+    sys.stdout.write(f"{kind} {simulation}: Ready was True again after {took:g} s\n")
+    assert await told(team, "ide", reason) == [said]
+    assert len(await told(team, "ide", "HealthCheckSucceeded")) == 2
+
+
+async def test_one_failed_probe_is_not_told(team: Team, operator: OperatorProcess) -> None:
+    await team.publish(app_files(deployment=probed(deployment())))
+    await team.claim("ide")
+    before = (await team.ready("ide"))["metadata"]["resourceVersion"]
+
+    await simulate(team, "notready")
+
+    async def unready() -> bool:
+        found = await team.platform.get("deployment", "ide-web", "-n", team.namespace)
+        return not found["status"].get("readyReplicas")
+
+    await eventually(unready, "the Deployment knows", every=0.05)
+    await simulate(team, "recovered")
+
+    async def counted() -> bool:
+        return not await unready()
+
+    await eventually(counted, "the Deployment is well again", every=0.05)
+    after = await team.get_claim("ide")
+    assert is_ready(after)
+    assert not await told(team, "ide", "HealthCheckFailed"), before
+
+
+@asynccontextmanager
+async def every_pod(team: Team, **annotations: str) -> AsyncIterator[None]:
+    """Pods that are made in the namespace from now on carry these annotations."""
+    name = f"annotate-{team.namespace}"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    values = "{" + ", ".join(f'"{key}": "{value}"' for key, value in annotations.items()) + "}"
+    expression = f'[JSONPatch{{op: "add", path: "/metadata/annotations", value: {values}}}]'
+    api = "admissionregistration.k8s.io/v1"
+    policy = {
+        "apiVersion": api, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail", "reinvocationPolicy": "Never", "matchConstraints": {"resourceRules": [rule]},
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+        },
+    }  # fmt: skip
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}}}
+    binding = {
+        "apiVersion": api, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name},
+        "spec": {"policyName": name, "matchResources": here},
+    }  # fmt: skip
+    kubectl = team.platform.kubectl
+    await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([policy, binding]))
+    pod = deployment()["spec"]["template"] | {"apiVersion": "v1", "kind": "Pod"}
+    pod["metadata"] = {"name": "probe"}
+    pod["spec"] = {key: value for key, value in pod["spec"].items() if key != "serviceAccountName"}
+
+    async def in_force() -> bool:
+        made = await kubectl(
+            "create", "--dry-run=server", "-o", "yaml", "-n", team.namespace, "-f", "-", stdin=yaml.safe_dump(pod)
+        )  # fmt: skip
+        return all(key in made for key in annotations)
+
+    try:
+        await eventually(in_force, "new pods are annotated")
+        yield
+    finally:
+        await kubectl("delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", name)
+
+
+@pytest.mark.parametrize("simulation", CAUSES)
+async def test_a_first_start_that_fails_names_the_cause(team: Team, simulation: str) -> None:
+    await team.publish(app_files(deployment=probed(deployment())))
+    async with every_pod(team, **{SIMULATE: simulation}):
+        await team.claim("ide")
+        status = "Unknown" if simulation == "notready" else "False"
+        words = CAUSES[simulation][1].removesuffix(".")
+
+        async def check() -> bool:
+            found = condition(await team.get_claim("ide"), "Ready")
+            return found.get("status") == status and words in found["message"]
+
+        await eventually(check, f"Ready is {status} and says: {words}")
+    await simulate(team, "recovered")
+    await team.ready("ide")
+
+
+async def test_a_slow_start_is_no_failure(team: Team) -> None:
+    await team.publish(app_files(deployment=probed(deployment())))
+    async with every_pod(team, **{SIMULATE: "slow", f"{SIMULATE}-delay": "3s"}):
+        await team.claim("ide")
+        seen = set()
+
+        async def check() -> bool:
+            found = await team.get_claim("ide")
+            seen.add(condition(found, "Ready").get("status"))
+            return is_ready(found)
+
+        await eventually(check, "it is Ready in the end")
+    assert "False" not in seen
+    found = (await team.platform.get("events", "-n", team.namespace))["items"]
+    assert not [
+        each for each in found if each["involvedObject"]["kind"] == "WorkloadClaim" and each["type"] == "Warning"
+    ]  # fmt: skip
+
+
+async def test_a_pod_that_no_node_takes_is_told_with_what_is_missing(team: Team) -> None:
+    body = probed(deployment(), limits=GPU, requests=GPU)
+    await team.record(app_files(deployment=body))
+    await team.claim("ide")
+    claim = await team.until("ide", "Healthy", "Unknown", "Unschedulable")
+    assert "Insufficient nvidia.com/gpu" in condition(claim, "Ready")["message"]
+    assert condition(claim, "Ready")["reason"] == "Unschedulable"

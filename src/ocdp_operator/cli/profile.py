@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
+from ocdp_operator.cli import impact
 from ocdp_operator.cli.entries import in_catalog, switch
 from ocdp_operator.cli.output import (
     Dsn,
@@ -36,6 +37,8 @@ app = typer.Typer(
 )
 
 Profile = Annotated[str, typer.Argument(help="The profile's id.", show_default=False)]
+
+app.command("impact")(impact.profile)
 
 
 @app.command()

@@ -177,7 +177,7 @@ async def _check(
         commit = await parts.sources.resolve_ref(entry.source.repository_url, entry.source.ref)
         pinned = PinnedTemplate(entry, commit, version)
         revision = last.published.revision if last is not None and last.published is not None else 0
-        if last is not None and _says_the_same(last, entry, commit):
+        if last is not None and says_the_same(last, entry, commit):
             return Checked(pinned, revision)
         breaking = breaking_changes(last.values_schema, entry.values_schema) if last is not None else ()
         proof = await prove(parts, entry, commit, limits=parts.limits, profiles=request.profiles)
@@ -187,7 +187,8 @@ async def _check(
     return Checked(pinned, revision, proof, breaking)
 
 
-def _says_the_same(last: TemplateEntry, entry: TemplateEntry, commit: str) -> bool:
+def says_the_same(last: TemplateEntry, entry: TemplateEntry, commit: str) -> bool:
+    """Whether publishing the entry at this commit would make no revision after the last one."""
     return (
         last.published is not None
         and last.pinned(last.published.commit) == entry.pinned(commit)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
-from ocdp_operator.cli import publishing
+from ocdp_operator.cli import impact, publishing
 from ocdp_operator.cli.output import (
     Dsn,
     Format,
@@ -30,6 +30,7 @@ app = typer.Typer(name="template", help="Templates: what users may ask for.", no
 app.command("publish")(publishing.publish)
 app.command("apply", help="The same as publish.")(publishing.publish)
 app.command("refresh")(publishing.refresh)
+app.command("impact")(impact.template)
 
 
 @app.command()

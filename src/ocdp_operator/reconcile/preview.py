@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -14,7 +14,7 @@ from ocdp_operator.model.kustomization import generated_config_maps
 from ocdp_operator.model.objects import ObjectRef, Observed
 from ocdp_operator.model.profile import Environment
 from ocdp_operator.model.provenance import Provenance
-from ocdp_operator.model.secrets import Credentials, GenerateRule
+from ocdp_operator.model.secrets import Credentials, GenerateRule, SecretUse
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
@@ -90,15 +90,26 @@ async def preview(
         answer = await ports.catalog.ask(question(claim, asked.cluster_id, move))
     offered, succeeded = replace(answer, granted=True), bool(claim.status.history)
     resolved = resolve(claim, offered, succeeded_before=succeeded, move=move)
-    rendered = await render(ports, resolved)
+    return as_sent(claim, await render(ports, resolved), limits, live)
+
+
+def as_sent(
+    claim: WorkloadClaim, rendered: Rendered, limits: policy.Limits, live: Mapping[ObjectRef, Observed]
+) -> Preview:
+    """What was rendered for the claim, as the operator would send it. Raises Stalled: what the policy refuses."""
     placed = with_environment(rendered.rendering, rendered.workload, live)
     policy.check(placed, rendered.workload, limits)
     allotment = allot(placed, claim.key.name, rendered.workload.secrets)
-    return Preview(claim, rendered, live, allotment, _desired(claim, rendered, allotment))
+    return Preview(claim, rendered, live, allotment, stamped(claim, rendered, allotment))
 
 
-def _desired(claim: WorkloadClaim, rendered: Rendered, allotment: Allotment) -> Desired:
-    """The stamps of the next apply; of a credential that is yet to be made as little as of one that is there."""
+def stamped(
+    claim: WorkloadClaim, rendered: Rendered, allotment: Allotment, *, renewed: bool = False
+) -> Desired:
+    """The stamps of the next apply; of a credential that is yet to be made as little as of one that is there.
+
+    ``renewed``: the Secret would hold other values than now. Other keys tell that by themselves.
+    """
     recorded = any(entry.ref.kind == SECRET.kind for entry in claim.status.recorded)
     held = with_own_keys(allotment.held)
     generated = (
@@ -106,7 +117,8 @@ def _desired(claim: WorkloadClaim, rendered: Rendered, allotment: Allotment) -> 
     )
     credentials = Credentials(
         data={use.key: MASK for use in held},
-        version=max(1 if held else 0, claim.status.credentials_version),
+        version=max(1 if held else 0, claim.status.credentials_version)
+        + (renewed or _has_other_keys(claim, held)),
         generated=tuple(sorted(generated)),
         rotation=claim.status.last_handled_rotation,
     )
@@ -117,6 +129,13 @@ def _desired(claim: WorkloadClaim, rendered: Rendered, allotment: Allotment) -> 
         credentials=credentials,
         content_named=generated_config_maps(rendered.artifact.files),
     )
+
+
+def _has_other_keys(claim: WorkloadClaim, held: Sequence[SecretUse]) -> bool:
+    """Whether the Secret that lives has other keys than it would have: then its version rises, and pods restart."""
+    known = claim.status.credentials_secret_ref
+    lives = any(entry.ref.kind == SECRET.kind and entry.uid for entry in claim.status.recorded)
+    return lives and {use.key for use in held} != set(known.keys if known is not None else ())
 
 
 # -- explain --------------------------------------------------------------------------------------------------------

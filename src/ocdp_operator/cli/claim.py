@@ -5,35 +5,26 @@ Exit codes: 0 done; 1 refused, or not ready in time; 2 wrong usage or settings; 
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Final, TypeVar
+from typing import Annotated
 
 import typer
 
 from ocdp_operator.adapters.cluster.claims import UserClaims
 from ocdp_operator.cli.claims import account
-from ocdp_operator.cli.claims.completion import claim_names
-from ocdp_operator.cli.claims.printing import Progress, bare, show_claim, show_claims, show_verdict
+from ocdp_operator.cli.claims.approving import approve
+from ocdp_operator.cli.claims.command import FIVE_MINUTES, Name, Timeout, Wait, finish, say
+from ocdp_operator.cli.claims.command import run as _run
+from ocdp_operator.cli.claims.printing import bare, show_claim, show_claims
 from ocdp_operator.cli.claims.upgrading import Move, back, move
 from ocdp_operator.cli.claims.values import read_values
-from ocdp_operator.cli.claims.verdict import (
-    Goal,
-    Judge,
-    State,
-    checked_duration,
-    judge,
-    parse_duration,
-    progress,
-    rotated,
-    wait_for,
-)
+from ocdp_operator.cli.claims.verdict import Goal, judge, progress, rotated
 from ocdp_operator.cli.output import FAILED, Format, Output, show_document
-from ocdp_operator.cli.target import Context, Kubeconfig, Namespace, target
+from ocdp_operator.cli.target import Context, Kubeconfig, Namespace
 from ocdp_operator.errors import Refused, SettingsError
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy, WorkloadClaim
 from ocdp_operator.model.kinds import CLAIM
@@ -44,20 +35,6 @@ app = typer.Typer(
     help="Workloads: ask for one, see how it is, open it, upgrade it, give it back. Needs a kubeconfig.",
     no_args_is_help=True,
 )
-
-Name = Annotated[str, typer.Argument(help="The claim's name.", autocompletion=claim_names)]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the operator's verdict.")]
-Timeout = Annotated[
-    str,
-    typer.Option(
-        "--timeout",
-        callback=checked_duration,
-        metavar="DURATION",
-        help="How long to wait: 90s, 5m, 1h30m. Exit code 1 when it is over.",
-    ),
-]
-FIVE_MINUTES: Final = "5m"
-_T = TypeVar("_T")
 
 
 @app.command()
@@ -145,9 +122,9 @@ def create(
             typer.echo(f"claim {name} would be created", err=True)
             show_document(bare(made), Format.JSON if output is Format.JSON else Format.YAML)
             return
-        _say(f"claim {name} created", output)
+        say(f"claim {name} created", output)
         if wait:
-            await _finish(claims, name, partial(judge, goal=Goal.READY), timeout, output)
+            await finish(claims, name, partial(judge, goal=Goal.READY), timeout, output)
 
     _run(make, (kubeconfig, context, namespace))
 
@@ -206,7 +183,7 @@ def wait(
     async def stay(claims: UserClaims) -> None:
         if goal is not Goal.DELETED:
             await claims.get(name)
-        await _finish(claims, name, partial(judge, goal=goal), timeout, output)
+        await finish(claims, name, partial(judge, goal=goal), timeout, output)
 
     _run(stay, (kubeconfig, context, namespace))
 
@@ -284,9 +261,9 @@ async def _move(
     moved = decide(WorkloadClaim.parse(await claims.get(name)))
     if moved.change is not None:
         await claims.change(name, moved.change)
-    _say(moved.said, output)
+    say(moved.said, output)
     if moved.change is not None and wait:
-        await _finish(claims, name, partial(judge, goal=Goal.READY), timeout, output)
+        await finish(claims, name, partial(judge, goal=Goal.READY), timeout, output)
 
 
 @app.command()
@@ -312,12 +289,12 @@ def rotate(
         if key:
             _check_credentials(WorkloadClaim.parse(await claims.get(name)), key)
         await claims.change(name, {"metadata": {"annotations": {ROTATE: request}}})
-        _say(
+        say(
             f"claim {name}: new credentials are asked for ({', '.join(key or ['all that are generated'])})",
             output,
         )
         if wait:
-            await _finish(claims, name, partial(rotated, request=request), timeout, output)
+            await finish(claims, name, partial(rotated, request=request), timeout, output)
 
     _run(ask, (kubeconfig, context, namespace))
 
@@ -332,6 +309,9 @@ def _check_credentials(claim: WorkloadClaim, keys: list[str]) -> None:
             if known
             else "It has no credentials of its own yet.",
         )
+
+
+app.command()(approve)
 
 
 @app.command()
@@ -352,31 +332,9 @@ def delete(
         stays = f"stays: {', '.join(objects)}" if objects else "nothing stays"
         typer.echo(f"claim {name} is being deleted; {stays} ({policy})")
         if wait:
-            await _finish(claims, name, partial(judge, goal=Goal.DELETED), timeout, Format.TABLE)
+            await finish(claims, name, partial(judge, goal=Goal.DELETED), timeout, Format.TABLE)
 
     _run(remove, (kubeconfig, context, namespace))
-
-
-def _run(work: Callable[[UserClaims], Awaitable[_T]], where: tuple[str | None, str | None, str | None]) -> _T:
-    async def run() -> _T:
-        async with target(*where) as (client, namespace):
-            return await work(UserClaims(client, namespace))
-
-    return asyncio.run(run())
-
-
-async def _finish(claims: UserClaims, name: str, judged: Judge, patience: str, output: Format) -> None:
-    """Waits, tells the verdict, and ends with code 1 when it is not the one that was wished for."""
-    with Progress(name) as line:
-        verdict = await wait_for(claims, name, judged, seconds=parse_duration(patience), tell=line.tell)
-    if verdict.raw is None:
-        _say(f"claim {name} is gone", output)
-    else:
-        show_verdict(verdict.raw, output)
-    if verdict.state is State.PENDING:
-        typer.echo(f"error: not within {patience}; it goes on: ocdp claim wait {name}", err=True)
-    if not verdict.reached:
-        raise typer.Exit(FAILED)
 
 
 async def _workspace(claims: UserClaims) -> str:
@@ -387,8 +345,3 @@ async def _workspace(claims: UserClaims) -> str:
             remedy="Name the workspace with --workspace, or another namespace with --namespace.",
         )
     return workspace
-
-
-def _say(line: str, output: Format) -> None:
-    """On standard output for people; beside it where a document is printed."""
-    typer.echo(line, err=output is not Format.TABLE)

@@ -14,13 +14,14 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from ocdp_operator.errors import Reason
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.kinds import CLAIM
 from ocdp_operator.model.rollout import stand
 
 _TYPES: Final = frozenset(
-    {"Ready", "TemplateResolved", "Applied", "Healthy", "Reconciling", "Stalled", "Deleting"}
+    {"Ready", "TemplateResolved", "Applied", "Healthy", "Reconciling", "Stalled", "Deleting", "Drifted"}
 )
 _OTHER: Final = "Other"
 _MOST_TEMPLATES: Final = 200
@@ -32,7 +33,18 @@ def claim_families(claims: Iterable[WorkloadClaim], now: datetime, *, per_claim:
     templates = _templates(known)
     yield _summary(known, templates)
     yield _conditions(known)
+    yield _failures(known)
     yield _rollouts(known, templates)
+    yield _value(
+        "ocdp_suspend_status",
+        "Claims that are suspended.",
+        sum(claim.spec.suspend for claim in known),
+    )
+    yield _value(
+        "ocdp_circuit_open",
+        "Claims with objects that are not repaired, because somebody else undoes it each time.",
+        sum(_has_open_circuit(claim) for claim in known),
+    )
     yield _value(
         "ocdp_prune_blocked",
         "Claims with objects that a guard keeps from being pruned.",
@@ -84,6 +96,18 @@ def _conditions(claims: Iterable[WorkloadClaim]) -> Metric:
     return family
 
 
+def _failures(claims: Iterable[WorkloadClaim]) -> Metric:
+    family = GaugeMetricFamily(
+        "ocdp_claim_failures", "Claims that fail, by reason and by who must act.", labels=["code", "actor"]
+    )
+    counts = Counter(
+        (str(failure.code), str(failure.actor)) for claim in claims if (failure := claim.status.failure)
+    )
+    for labels, count in counts.items():
+        family.add_metric(labels, count)
+    return family
+
+
 def _rollouts(claims: Iterable[WorkloadClaim], templates: frozenset[str]) -> Metric:
     family = GaugeMetricFamily(
         "ocdp_rollout_claims",
@@ -95,6 +119,10 @@ def _rollouts(claims: Iterable[WorkloadClaim], templates: frozenset[str]) -> Met
     for (name, state), count in counts.items():
         family.add_metric((name, str(state)), count)
     return family
+
+
+def _has_open_circuit(claim: WorkloadClaim) -> bool:
+    return any(condition.reason is Reason.WATCH_CIRCUIT_OPEN for condition in claim.status.conditions)
 
 
 def _each(claims: Iterable[WorkloadClaim]) -> Metric:

@@ -54,6 +54,8 @@ class World:
     generated: int = 0
     every_profile: list[ProfileRevision] = field(default_factory=list)
     """All that were published, in the order of their layers."""
+    seconds: float = 0.0
+    """What the reconciler's clock says."""
 
     def __post_init__(self) -> None:
         self.cluster = FakeCluster(builders.NAMESPACE)
@@ -130,7 +132,7 @@ class World:
             claims=self.claims,
             queue=queue,
             parking=Parking(queue, self, self, random.Random(1)),  # type: ignore[arg-type]
-            clock=lambda: 0.0,
+            clock=lambda: self.seconds,
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             generate=self._generate,
             random=random.Random(1),

@@ -107,12 +107,16 @@ class Metrics:
         )
         drift = self._counter("ocdp_drift_detected", "Objects found different from what was applied.")
         mended = self._counter("ocdp_drift_corrected", "Drifted objects that were put right.")
+        opened = self._counter(
+            "ocdp_circuit_breaker_opens", "Times that an object was left alone since somebody fights over it."
+        )
         noop = self._counter("ocdp_noop_writes", "Writes that changed nothing. Must stay 0.")
         self._tallies = {
             **{(Tally.APPLIED_OBJECTS, action): objects.labels(action) for action in _ACTIONS},
             **{(Tally.PRUNED_OBJECTS, result): pruned.labels(result) for result in _PRUNED},
             (Tally.DRIFT_DETECTED, ""): drift,
             (Tally.DRIFT_CORRECTED, ""): mended,
+            (Tally.CIRCUIT_OPENED, ""): opened,
             (Tally.NOOP_WRITES, ""): noop,
         }
 

@@ -47,5 +47,7 @@ class Tally(StrEnum):
     """Objects that are no longer wanted: deleted, kept (not ours by now), failed."""
     DRIFT_DETECTED = "drift_detected"
     DRIFT_CORRECTED = "drift_corrected"
+    CIRCUIT_OPENED = "circuit_breaker_opens"
+    """An object that somebody changes as often as it is put right is left alone for a while."""
     NOOP_WRITES = "noop_writes"
     """Writes after which an object had the version that it had before."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.objects import ObjectRef, Observed
-from ocdp_operator.plan.wording import shown
+from ocdp_operator.plan.ownership import FieldDrift
+from ocdp_operator.plan.wording import listed, shown
+
+LEFT_ALONE: Final = 300.0
+"""Seconds for which an object is left alone that somebody changes as often as it is put right."""
+_MOST_FIELDS: Final = 4
+"""Told of one object."""
 
 
 class DriftKind(StrEnum):
@@ -35,6 +43,33 @@ class Drift:
     """For users: which object, and what differs."""
     disown: bool = False
     """Managers or parts that are not ours must be removed, beside the apply."""
+    fields: tuple[FieldDrift, ...] = ()
+    """What we sent and somebody took from us, where it was looked up."""
+
+    @property
+    def corrected(self) -> str:
+        """The object, its fields, their old values and who set them, once all is put right."""
+        return self._told([each.corrected for each in self.fields])
+
+    @property
+    def found(self) -> str:
+        """The same where it is left as it is."""
+        return self._told([each.found for each in self.fields])
+
+    def _told(self, fields: Sequence[str]) -> str:
+        if not fields:
+            return self.message
+        more = f"; and {len(fields) - _MOST_FIELDS} more" if len(fields) > _MOST_FIELDS else ""
+        return f"{self.ref}: {'; '.join(fields[:_MOST_FIELDS])}{more}."
+
+    @property
+    def contested(self) -> str:
+        """Where the object changes as often as it is put right: which field, and by whom."""
+        if not self.fields:
+            return f"{self.message.removesuffix('.')} again each time that it is put right"
+        field = self.fields[0]
+        who = f" by {' and '.join(field.managers)}" if field.managers else ""
+        return f"{self.ref}: {field.path} is changed{who} each time that it is put right"
 
 
 def find_drift(entry: Entry, live: Observed | None, *, claim_uid: str) -> Drift | None:
@@ -73,3 +108,14 @@ def _difference(entry: Entry, live: Observed, claim_uid: str) -> tuple[DriftKind
     if not entry.applied or live.applied_digest != entry.applied:
         return DriftKind.FIELDS_CHANGED, "has fields that no longer are as they were applied"
     return None
+
+
+def told(drifts: Sequence[Drift]) -> str:
+    """What was put right, in one message."""
+    return listed("Corrected", [each.corrected.removesuffix(".") for each in drifts]) + "."
+
+
+def fought_over(drifts: Sequence[Drift]) -> str:
+    """What is left alone because somebody changes it as often as it is put right, in one message."""
+    rest = f"It is tried again every {LEFT_ALONE / 60:.0f} minutes, and when the claim is edited or a reconcile is asked for."
+    return f"{listed('Left alone', [each.contested for each in drifts], 700)}. {rest}"

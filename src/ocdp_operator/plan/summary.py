@@ -23,10 +23,12 @@ from ocdp_operator.model.claim import (
 from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.template import ResolvedWorkload
+from ocdp_operator.plan.drift import Drift, fought_over
 from ocdp_operator.plan.health import Health, Verdict
+from ocdp_operator.plan.wording import listed
 
 _HISTORY = 5
-_ABNORMAL = frozenset({"Reconciling", "Stalled", "Deleting"})
+_ABNORMAL = frozenset({"Reconciling", "Stalled", "Deleting", "Drifted"})
 """Present only while True."""
 _TYPES = ("Ready", "TemplateResolved", "Applied", "Healthy", *sorted(_ABNORMAL))
 _ORDER = {type_: rank for rank, type_ in enumerate(_TYPES)}
@@ -59,6 +61,10 @@ class Facts:
     credentials: SecretRef | None = None
     credentials_version: int = 0
     last_handled_rotation: str = ""
+    drifted: tuple[Drift, ...] = ()
+    """Objects that are not as they were applied and are left so, since the claim is suspended."""
+    contested: tuple[Drift, ...] = ()
+    """Objects that are left alone, since somebody changes them as often as they are put right."""
 
 
 def in_progress(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatus:
@@ -81,6 +87,7 @@ def summarize(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatus:
     wanted = [ready, _resolved(facts, generation), *_applied(claim, facts), *_healthy(claim, facts)]
     if ready.status is not Truth.TRUE:
         wanted.append(_abnormal(facts, ready))
+    wanted += _drifted(facts, generation)
     conditions = claim.status.condition_set
     for condition in wanted:
         conditions = conditions.put(condition, now=now)
@@ -191,6 +198,16 @@ def _abnormal(facts: Facts, ready: Condition) -> Condition:
     if error is not None:
         return _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING_WITH_RETRY, error.message, generation)
     return _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING, ready.message, generation)
+
+
+def _drifted(facts: Facts, generation: int) -> Iterator[Condition]:
+    """Only of what is left as it is: what is put right at once is an event."""
+    if facts.contested:
+        message = fought_over(facts.contested)
+        yield _condition("Drifted", Truth.TRUE, Reason.WATCH_CIRCUIT_OPEN, message, generation)
+    elif facts.drifted:
+        message = listed("Not as applied", [each.found.removesuffix(".") for each in facts.drifted])
+        yield _condition("Drifted", Truth.TRUE, Reason.DRIFT_DETECTED, f"{message}.", generation)
 
 
 def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now: datetime) -> ClaimStatus:

@@ -8,16 +8,16 @@ from dataclasses import replace
 from ocdp_operator.errors import Reason, ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import SecretRef
 from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.model.kinds import SECRET, STATEFUL_SET, WORKLOAD
+from ocdp_operator.model.kinds import STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.kustomization import generated_config_maps
 from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY, credentials_name
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.rollout import Turn
 from ocdp_operator.model.secrets import Credentials
-from ocdp_operator.model.telemetry import Step, Tally
+from ocdp_operator.model.telemetry import Step
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
-from ocdp_operator.plan.drift import Drift, DriftKind, find_drift
+from ocdp_operator.plan.drift import Drift, DriftKind
 from ocdp_operator.plan.endpoints import endpoints
 from ocdp_operator.plan.exposure import with_value_path
 from ocdp_operator.plan.health import Verdict
@@ -35,6 +35,7 @@ from ocdp_operator.reconcile.credentials import (
     credentials_ref,
     provide_credentials,
 )
+from ocdp_operator.reconcile.drifting import corrected, explained, find_drifts
 from ocdp_operator.reconcile.environment import in_environment
 from ocdp_operator.reconcile.hosts import hosts_taken
 from ocdp_operator.reconcile.judging import judge
@@ -58,7 +59,7 @@ async def apply_claim(run: Run) -> None:
         # With nothing on record a claim that is refused below would be held on its first revision for ever.
         if run.facts.inventory:
             await _hold(run, workload)
-        drifts = await _find_drifts(run)
+        drifts = await find_drifts(run)
         if await _must_render(run, workload) or drifts:
             await _render_and_apply(run, workload, drifts)
         else:
@@ -137,29 +138,8 @@ async def _take_back(run: Run) -> None:
             run.remember(run.facts.inventory.put(entry))
 
 
-async def _find_drifts(run: Run) -> tuple[Drift, ...]:
-    """Drift from what the watches saw; "gone" is confirmed by one GET, since a watch may lag behind."""
-    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid)
-    drifts = []
-    for entry in run.facts.inventory.desired:
-        is_secret = entry.ref.kind == SECRET.kind
-        if not entry.uid or (is_secret and not run.thorough):
-            continue
-        live = await run.ports.cluster.get(run.namespace, entry.ref) if is_secret else seen.get(entry.ref)
-        drift = find_drift(entry, live, claim_uid=run.claim.uid)
-        if drift is not None and drift.kind is DriftKind.GONE and not is_secret:
-            live = await run.ports.cluster.get(run.namespace, entry.ref)
-            if live is not None:
-                run.ports.observations.record(live)
-            drift = find_drift(entry, live, claim_uid=run.claim.uid)
-        if drift is not None:
-            drifts.append(drift)
-    return tuple(drifts)
-
-
 async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[Drift, ...]) -> None:
     progress = run.progress
-    progress.counted(Tally.DRIFT_DETECTED, amount=len(drifts))
     await _check_namespace(run)
     workload = await with_mappings(run.ports.expressions, workload)
     await check_references(run, workload.secrets)
@@ -183,8 +163,8 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
         digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
         projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
         desired = _with_workload(desired, projection)
+        drifts = await explained(run, desired.manifests, drifts)
         changes = await _record_and_apply(run, workload, desired, credentials.version, drifts)
-    progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))
     run.found(
         applied=True,
         credentials=_ref(workload, credentials),
@@ -284,7 +264,6 @@ def _applied_message(inventory: Inventory, workload: ResolvedWorkload) -> str:
 def _tell_changes(
     run: Run, workload: ResolvedWorkload, changes: tuple[str, ...], drifts: tuple[Drift, ...]
 ) -> None:
-    if drifts:
-        run.tell(Reason.DRIFT_CORRECTED, f"Corrected: {'; '.join(drift.message for drift in drifts)}")
+    corrected(run, drifts)
     if changes and not drifts:
         run.tell(Reason.APPLY_SUCCEEDED, f"Revision {workload.revision.revision}: {', '.join(changes)}.")

@@ -25,6 +25,7 @@ from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
 from ocdp_operator.plan.upgrading import setback, sickness
 from ocdp_operator.reconcile.announcing import Announcing
+from ocdp_operator.reconcile.circuit import Circuits
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.parking import Parking
 from ocdp_operator.reconcile.pipeline import apply_claim
@@ -88,10 +89,12 @@ class Reconciler:
     """Of rollouts."""
     rollouts: Rollouts = field(init=False)
     announcing: Announcing = field(default_factory=Announcing)
+    circuits: Circuits = field(init=False)
     _memories: dict[ClaimKey, _Memory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rollouts = Rollouts(self.claims, self.queue, self.now, self.random, self.terms)
+        self.circuits = Circuits(self.clock)
 
     async def work(self) -> None:
         """Reconciles one claim after another, for ever."""
@@ -158,7 +161,8 @@ class Reconciler:
         await self._write_workload_status(run)
         if run.thorough and error is None:
             memory.thorough_at = self.clock()
-        return min(_soon(self._next(run, error, memory), run), self._until_it_goes_back(run.claim))
+        delay = _soon(self._next(run, error, memory), run)
+        return min(delay, self._until_it_goes_back(run.claim), self.circuits.due(run.claim))
 
     async def _goes_back(self, run: Run, came: WorkloadClaim, error: ReconcileError | None) -> bool:
         """Puts a claim on its last good revision if the one that its policy took does not work out; the next look applies it."""
@@ -298,6 +302,7 @@ class Reconciler:
             stamping=self.stamping() or Stamping(),
             reservations=self.reservations,
             gate=self.rollouts.turn,
+            circuits=self.circuits,
             thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
         )
 
@@ -325,6 +330,7 @@ class Reconciler:
     def _forget(self, key: ClaimKey) -> None:
         self._memories.pop(key, None)
         self.rollouts.forget(key)
+        self.circuits.forget(key)
         self.parking.leave(key)
         self.queue.forget(key)
 

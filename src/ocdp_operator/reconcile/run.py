@@ -18,6 +18,7 @@ from ocdp_operator.model.rollout import Move, Turn
 from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.plan.policy import Limits
 from ocdp_operator.plan.summary import Facts, in_progress
+from ocdp_operator.reconcile.circuit import Circuits
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.ports import Ports
 from ocdp_operator.reconcile.progress import Progress
@@ -55,6 +56,8 @@ class Run:
     """Whether a claim may move by its policy now."""
     move: Move | None = None
     """The move that this reconcile makes, or tries to."""
+    circuits: Circuits = field(default_factory=Circuits)
+    """Which objects are left alone, since somebody fights over them."""
     thorough: bool = False
     """Also look at what no watch shows: the credentials Secret."""
     facts: Facts = field(default_factory=Facts)
@@ -79,6 +82,7 @@ class Run:
             credentials=status.credentials_secret_ref,
             credentials_version=status.credentials_version,
             last_handled_rotation=status.last_handled_rotation,
+            contested=self.circuits.contested(self.claim),
         )
 
     @property

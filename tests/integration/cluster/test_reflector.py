@@ -15,7 +15,7 @@ from ocdp_operator.adapters.cluster.watch import Patience
 from ocdp_operator.dev.controlplane import ControlPlane
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, WATCHED_KINDS, WORKLOAD, Kind
-from ocdp_operator.model.names import CLAIM_UID
+from ocdp_operator.model.names import CLAIM_NAME, CLAIM_UID
 from ocdp_operator.model.objects import ObjectRef, Observed
 from tests.support.cluster_worlds import (
     CLAIM_UID_OF_TESTS,
@@ -105,6 +105,20 @@ async def test_nothing_is_listed_before_it_runs(client: KubeClient) -> None:
 def test_secrets_are_refused(client: KubeClient) -> None:
     with pytest.raises(ValueError, match="never listed"):
         Reflector(client, lambda *_: None, kinds=(SECRET,))
+
+
+@pytest.mark.parametrize(
+    "label", [f"{CLAIM_UID}-", f"{CLAIM_NAME}-", f"{CLAIM_UID}=another", f"{CLAIM_NAME}=another"]
+)
+async def test_a_label_of_ours_that_somebody_changes_wakes_the_claim_that_lost_it(
+    client: KubeClient, world: RealWorld, label: str
+) -> None:
+    async with watching(client) as watcher:
+        await put(world, config_map())
+        await watcher.settle(world)
+        watcher.told.clear()
+        await world.kubectl("label", "configmap", "ide-config", "--overwrite", label)
+        await until(lambda: (world.namespace, "ide") in watcher.told, "its claim is told")
 
 
 async def test_creation_change_and_deletion_are_seen_and_told(client: KubeClient, world: RealWorld) -> None:

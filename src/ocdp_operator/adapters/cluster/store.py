@@ -44,6 +44,10 @@ class ObservationStore:
             return False
         return self._removed.get(metadata["uid"], 0) < version
 
+    def known(self, kind: Kind, namespace: str, name: str) -> Observed | None:
+        """The object of this name as it was last seen."""
+        return self._objects[kind.kind].get((namespace, name))
+
     def put(self, observed: Observed) -> bool:
         """Takes in a trimmed object; True when it is newer and differs in more than its version.
 

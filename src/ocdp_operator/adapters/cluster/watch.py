@@ -177,8 +177,13 @@ class KindWatch:
         if not self._store.is_news(self._kind, metadata):
             return
         observed = observe(self._kind, raw)
-        if self._store.put(observed):
-            self._tell(observed)
+        before = self._store.known(self._kind, observed.namespace, observed.ref.name)
+        if not self._store.put(observed):
+            return
+        self._tell(observed)
+        # Whoever had the object by its labels must hear that they say something else now.
+        if before is not None and before.labels.get(CLAIM_NAME) != observed.labels.get(CLAIM_NAME):
+            self._tell(before)
 
     def _remove(self, metadata: Mapping[str, Any]) -> None:
         if self._seen is not None:

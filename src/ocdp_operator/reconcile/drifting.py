@@ -1,0 +1,94 @@
+"""Drift: found by what the watches saw, explained by one look at the object, told once it is put right (design 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from ocdp_operator.errors import Reason, ReconcileError
+from ocdp_operator.model.inventory import Entry
+from ocdp_operator.model.kinds import SECRET
+from ocdp_operator.model.objects import Manifest
+from ocdp_operator.model.telemetry import Tally
+from ocdp_operator.plan.drift import Drift, DriftKind, find_drift, fought_over, told
+from ocdp_operator.plan.ownership import lost_fields
+from ocdp_operator.reconcile.circuit import Judgement
+from ocdp_operator.reconcile.run import Run
+
+_LEFT = frozenset({DriftKind.MARK_CHANGED, DriftKind.TAKEN_OVER, DriftKind.FIELDS_CHANGED})
+"""Kinds of drift after which the same object is there, with fields of ours that somebody took."""
+
+
+async def find_drifts(run: Run) -> tuple[Drift, ...]:
+    """Drift that is to be repaired now; objects that somebody fights over are left out, and are in ``facts.contested``."""
+    every = await _all_drifts(run)
+    run.progress.counted(Tally.DRIFT_DETECTED, amount=len(every))
+    repairable = tuple(drift for drift in every if _is_repairable(run, drift))
+    run.circuits.settle(run.claim, {drift.ref for drift in every})
+    run.found(contested=run.circuits.contested(run.claim))
+    return repairable
+
+
+async def _all_drifts(run: Run) -> list[Drift]:
+    """Drift from what the watches saw; "gone" is confirmed by one GET, since a watch may lag behind."""
+    drifts = []
+    for entry in run.facts.inventory.desired:
+        is_secret = entry.ref.kind == SECRET.kind
+        if entry.uid and (run.thorough or not is_secret):
+            drift = await _drift_of(run, entry)
+            drifts += [drift] if drift is not None else []
+    return drifts
+
+
+async def _drift_of(run: Run, entry: Entry) -> Drift | None:
+    if entry.ref.kind == SECRET.kind:
+        live = await run.ports.cluster.get(run.namespace, entry.ref)
+        return find_drift(entry, live, claim_uid=run.claim.uid)
+    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(entry.ref)
+    drift = find_drift(entry, seen, claim_uid=run.claim.uid)
+    if drift is None or drift.kind is not DriftKind.GONE:
+        return drift
+    live = await run.ports.cluster.get(run.namespace, entry.ref)
+    if live is not None:
+        run.ports.observations.record(live)
+    return find_drift(entry, live, claim_uid=run.claim.uid)
+
+
+def _is_repairable(run: Run, drift: Drift) -> bool:
+    judgement = run.circuits.judge(run.claim, drift)
+    if judgement in (Judgement.OPENED, Judgement.REOPENED):
+        run.progress.counted(Tally.CIRCUIT_OPENED)
+    if judgement is Judgement.OPENED:
+        ours = [each for each in run.circuits.contested(run.claim) if each.ref == drift.ref]
+        run.tell(Reason.WATCH_CIRCUIT_OPEN, fought_over(ours), warning=True)
+    return judgement is Judgement.REPAIR
+
+
+async def explained(run: Run, manifests: Sequence[Manifest], drifts: Sequence[Drift]) -> tuple[Drift, ...]:
+    """The drifts with the fields that differ from what will be sent, and who owns them now: one GET for each object.
+
+    Of a Secret nothing is read. What cannot be read is told without its fields.
+    """
+    sent = {manifest.ref: manifest for manifest in manifests}
+    return tuple([await _explained(run, sent.get(drift.ref), drift) for drift in drifts])
+
+
+async def _explained(run: Run, manifest: Manifest | None, drift: Drift) -> Drift:
+    if manifest is None or drift.kind not in _LEFT or drift.ref.kind == SECRET.kind:
+        return drift
+    with suppress(ReconcileError):
+        raw = await run.ports.cluster.read(run.namespace, drift.ref)
+        if raw is not None:
+            return replace(drift, fields=lost_fields(manifest.body, raw))
+    return drift
+
+
+def corrected(run: Run, drifts: Sequence[Drift]) -> None:
+    """Counts and tells of drift that is put right."""
+    if not drifts:
+        return
+    run.progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))
+    for drift in drifts:
+        run.circuits.repaired(run.claim, drift)
+    run.tell(Reason.DRIFT_CORRECTED, told(drifts))

@@ -35,6 +35,7 @@ def artifacts(work: Path) -> set[str]:
 
 def children(pid: int, work: Path) -> set[int]:
     """The processes that a process has started, and theirs, and whoever else is at work in its work directory."""
+    assert pid > 1, "the process is named: everything descends from the first ones"
     parents = dict(_processes())
     found: set[int] = set()
     while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:

@@ -22,6 +22,7 @@ from ocdp_operator.model.profile import ProfileRef
 from ocdp_operator.model.publication import ClusterEntry
 from ocdp_operator.model.template import CatalogQuestion
 from tests.support.catalog_entries import binding, pinned, profile, workspace
+from tests.support.fault_relay import before_postgres
 from tests.support.fix_postgres import CatalogDatabase, new_catalog
 
 QUESTION = CatalogQuestion("local", "code-server", "team-a", "team-a", None)
@@ -117,12 +118,12 @@ async def test_connections_ended_by_the_server_are_replaced_without_a_failure(
 
 
 async def test_a_silent_network_holds_nobody_longer_than_a_few_seconds(catalog_database: CatalogDatabase):
-    async with _silenceable(catalog_database.reader_dsn) as (dsn, silence), opened(dsn) as catalog:
+    async with before_postgres(catalog_database.reader_dsn) as (relay, dsn), opened(dsn) as catalog:
         await catalog.ask(QUESTION)
-        silence.set()
+        relay.swallows = True
         _, took = await failure(catalog.ask(QUESTION))
         assert took < 4
-        silence.clear()
+        relay.swallows = False
         await eventually(catalog.counter, seconds=30)
 
 
@@ -342,46 +343,3 @@ async def _sessions(database: CatalogDatabase) -> int:
     async with await AsyncConnection.connect(database.dsn, autocommit=True) as connection:
         row = await (await connection.execute(f"SELECT count(*) {_OTHERS}")).fetchone()
         return int(row[0])
-
-
-@asynccontextmanager
-async def _silenceable(dsn: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A DSN through a relay that takes every byte and passes none on while the event is set."""
-    silence = asyncio.Event()
-    target = conninfo_to_dict(dsn)
-    running: set[asyncio.Task[None]] = set()
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            if not silence.is_set():
-                writer.write(data)
-
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        running.add(task)
-        try:
-            up_reader, up_writer = await asyncio.open_connection(target["host"], target["port"])
-            try:
-                pumps = [
-                    asyncio.create_task(pump(reader, up_writer)),
-                    asyncio.create_task(pump(up_reader, writer)),
-                ]
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-                for each in pumps:
-                    each.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-            finally:
-                up_writer.close()
-        finally:
-            writer.close()
-            running.discard(task)
-
-    server = await asyncio.start_server(relay, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        yield make_conninfo(dsn, host="127.0.0.1", port=port), silence
-    finally:
-        server.close()
-        for task in list(running):
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)

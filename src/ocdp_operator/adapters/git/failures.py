@@ -61,9 +61,15 @@ _COMPLAINTS: Final = (
     ),
     _complaint(
         r"could not read (Username|Password)|Authentication failed|terminal prompts disabled"
-        r"|returned error: 40[13]|Access denied|invalid credentials",
+        r"|returned error: 401|Access denied|invalid credentials",
         Reason.AUTHENTICATION_FAILED,
         "refuses the operator's credentials, or wants some",
+    ),
+    _complaint(
+        r"returned error: 403",
+        Reason.AUTHENTICATION_FAILED,
+        "does not let the operator read it",
+        remedy="Give the account of this origin's credentials the right to read the repository.",
     ),
     _complaint(
         r"repository '.*' not found|returned error: (404|410)|does not appear to be a git repository"

@@ -23,8 +23,9 @@ class SourceLimits:
     """A mirror that is larger is made anew before the next fetch."""
     cache_bytes: int = 256 * MIB
     """All artifacts, in memory and again on disk; those used least recently go first."""
-    fetch_seconds: float = 60.0
+    fetch_seconds: float = 55.0
+    """With the grace that a process gets to end by itself, less than a minute."""
     list_seconds: float = 20.0
     probe_seconds: float = 10.0
     processes: int = 4
-    """git processes at once; at most one for each repository."""
+    """git processes at once; at most one for each repository; half of them for all that did not answer in time."""

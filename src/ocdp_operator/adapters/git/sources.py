@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -27,6 +27,8 @@ from ocdp_operator.model.source import Artifact, PinnedSource
 
 _GRACE: Final = 3.0
 """Seconds that a probe waits for its turn."""
+_SLOW: Final = 1.0
+"""Seconds after which a request that failed has kept others waiting."""
 
 
 class GitSources:
@@ -53,6 +55,9 @@ class GitSources:
         self._limits = limits
         self._asked = asked
         self._slots = asyncio.Semaphore(limits.processes)
+        self._slow: set[str] = set()
+        """Repositories whose last request was given up: half of all processes are theirs, so that others find one."""
+        self._slow_slots = asyncio.Semaphore(max(1, limits.processes // 2))
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._flights: dict[ArtifactKey, asyncio.Task[Artifact]] = {}
         self._opened: Store | None = None
@@ -148,7 +153,7 @@ class GitSources:
             async with self._locks[url]:
                 if not mirror.has(key.commit):
                     remote = self._remote(url, parts)
-                    async with self._slots:
+                    async with self._slot_for(url):
                         with self._measured("fetch"):
                             await mirror.fetch(remote, key.commit)
                 files = await self._export(store, mirror, key)
@@ -168,12 +173,28 @@ class GitSources:
     async def _list(self, url: str, parts: Origin, names: Sequence[str], *, seconds: float) -> Ended:
         remote = self._remote(url, parts)
         with _own_faults(url):
-            async with self._locks[url], self._slots:
+            async with self._locks[url], self._slot_for(url):
                 with self._measured("list"):
                     listed = await self._store.git.list_remote(remote, *names, seconds=seconds)
                     if not listed.succeeded:
                         raise failure(listed, url, shown(url))
         return listed
+
+    @asynccontextmanager
+    async def _slot_for(self, url: str) -> AsyncIterator[None]:
+        """A git process's place. Who took time in vain has the half of them alone, with others who did."""
+        async with AsyncExitStack() as stack:
+            if url in self._slow:
+                await stack.enter_async_context(self._slow_slots)
+            await stack.enter_async_context(self._slots)
+            started = monotonic()
+            try:
+                yield
+            except Waiting:
+                if monotonic() - started >= _SLOW:
+                    self._slow.add(url)
+                raise
+            self._slow.discard(url)
 
     @contextmanager
     def _measured(self, what: str) -> Iterator[None]:

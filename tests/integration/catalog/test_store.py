@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -125,6 +126,23 @@ async def test_a_silent_network_holds_nobody_longer_than_a_few_seconds(catalog_d
         assert took < 4
         relay.swallows = False
         await eventually(catalog.counter, seconds=30)
+
+
+async def test_attempts_into_a_silent_network_leave_no_socket_behind(catalog_database: CatalogDatabase):
+    """Also where garbage is hardly ever collected, as in the operator."""
+    gc.disable()
+    try:
+        async with before_postgres(catalog_database.reader_dsn) as (relay, dsn):
+            impatient = make_conninfo(dsn, connect_timeout=2)
+            async with opened(impatient) as catalog:
+                await catalog.counter()
+                relay.swallows = True
+                async with asyncio.timeout(60):
+                    while catalog._pool.get_stats().get("connections_errors", 0) < MAX_CONNECTIONS:
+                        await failure(catalog.counter())
+                assert relay.connections <= 4, "those that the pool just tries"
+    finally:
+        gc.enable()
 
 
 async def test_cancelled_questions_leave_no_connection_behind(catalog_database: CatalogDatabase):

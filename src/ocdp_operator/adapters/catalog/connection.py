@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import clear_frames
 from typing import Any, Final, Self
 
 import orjson
@@ -82,6 +83,9 @@ class CatalogConnection(AsyncConnection[Any]):
         try:
             connection = await super().connect(conninfo, **kwargs)
         except psycopg.OperationalError as error:
+            # psycopg's error and its frames refer to each other, and hold the socket of an attempt that nobody answered
+            # until garbage is collected, which is seldom here: an outage of hours would take every descriptor.
+            clear_frames(error.__traceback__)
             raise psycopg.OperationalError(why(error)) from None
         _read_json_fast(connection)
         return connection

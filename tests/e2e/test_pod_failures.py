@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -50,7 +51,16 @@ async def simulate(team: Team, what: str) -> None:
 
 async def seconds_until(check: Callable[[], Awaitable[Any]], team: Team, what: str) -> float:
     """Until the claim says so, as the API server's clock has it: since the pod's Ready condition changed."""
-    claim = await eventually(check, what, seconds=20, every=0.1)
+    try:
+        claim = await eventually(check, what, seconds=20, every=0.1)
+    except AssertionError as error:
+        shown = [
+            (await team.platform.get(kind, "-n", team.namespace))["items"]
+            for kind in ("pods", "deployments", "wc")
+        ]
+        raise AssertionError(
+            f"{error}\n{json.dumps([[(o['metadata'].get('annotations'), o['status']) for o in found] for found in shown])}"
+        ) from None
     pod = await team.platform.get("pod", await pod_of(team), "-n", team.namespace)
     (ready,) = [each for each in pod["status"]["conditions"] if each["type"] == "Ready"]
     said = datetime.fromisoformat(condition(claim, "Ready")["lastTransitionTime"])

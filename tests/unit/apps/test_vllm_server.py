@@ -9,6 +9,7 @@ import pytest
 
 from ocdp_operator.model.profile import Layer
 from ocdp_operator.model.secrets import Alphabet, GenerateRule
+from ocdp_operator.plan.replicas import COMPONENT, MODEL_SERVER
 from tests.support.app_renderings import (
     APPS_DIRECTORY,
     HOST,
@@ -174,6 +175,12 @@ async def test_what_is_not_said_is_not_in_the_file(build: Build):
         "port",
         "shutdown-timeout",
     }
+
+
+async def test_it_says_that_it_loads_a_model(build: Build):
+    objects = await rendered(build, APP, {})
+    assert named(objects, "Deployment")["metadata"]["labels"][COMPONENT] == MODEL_SERVER
+    assert container(objects)["startupProbe"]
 
 
 async def test_a_large_model_is_given_time_to_start(build: Build):

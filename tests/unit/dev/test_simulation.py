@@ -54,7 +54,7 @@ def test_all_stages_of_kwok_and_ours_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "left_alone"),
     [
-        ("pod-ready", {"crashloop", "imagepull", "notready", "slow"}),
+        ("pod-ready", {"crashloop", "imagepull", "notready", "recovered", "slow"}),
         ("pod-complete", {"crashloop", "imagepull", "notready"}),
         ("pod-delete", set()),
         ("node-initialize", set()),

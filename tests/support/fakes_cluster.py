@@ -78,6 +78,8 @@ class FakeCluster:
         self.told: dict[str, list[ObjectEvent]] = {}
         """What controllers told, by the UID of what it is about."""
         self.refuse: dict[ObjectRef, ReconcileError] = {}
+        self.storage_classes: dict[str, bool] = {}
+        """Whether each lets volumes grow."""
         self.writes = 0
         self.down = False
         self._version = 100
@@ -158,6 +160,26 @@ class FakeCluster:
         live = self.objects.get((namespace, ref))
         if live is not None and live["metadata"]["uid"] == uid:
             self.remove(namespace, ref)
+
+    async def delete_alone(self, namespace: str, ref: ObjectRef, *, uid: str) -> None:
+        await self.delete(namespace, ref, uid=uid)
+
+    async def try_new(self, namespace: str, manifest: Manifest) -> None:
+        self._answer()
+        if manifest.ref in self.refuse:
+            raise self.refuse[manifest.ref]
+
+    async def grow_volume(self, namespace: str, ref: ObjectRef, *, uid: str, storage: str) -> None:
+        self._write()
+        live = self.objects.get((namespace, ref))
+        if live is None or live["metadata"]["uid"] != uid:
+            raise Conflict(f"{ref} is another object by now.")
+        change = {"spec": {"resources": {"requests": {"storage": storage}}}}
+        self.edit(namespace, ref, change, manager=FIELD_MANAGER)
+
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        self._answer()
+        return self.storage_classes.get(storage_class)
 
     async def retain_volumes(self, namespace: str, observed: Observed, *, deleted: str) -> None:
         self._write()

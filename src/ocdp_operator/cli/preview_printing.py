@@ -141,7 +141,8 @@ def show_changes_of(changes: Sequence[ObjectChange], output: Format) -> None:
         if each.change is Change.UNCHANGED:
             continue
         note = f" ({each.note})" if each.note else ""
-        console.print(Text(f"{each.ref} {each.change}{note}", _STYLES[each.change]))
+        means = f", {each.means}" if each.means is not None else ""
+        console.print(Text(f"{each.ref} {each.change}{means}{note}", _STYLES[each.change]))
         for field in each.fields:
             _show_change(console, field)
     counts = Counter(each.change for each in changes)
@@ -167,4 +168,5 @@ def _change_document(change: ObjectChange) -> dict[str, Any]:
         for each in change.fields
     ]
     said = {"object": str(change.ref), "change": str(change.change)}
+    said |= {"means": str(change.means)} if change.means is not None else {}
     return said | ({"note": change.note} if change.note else {}) | ({"fields": fields} if fields else {})

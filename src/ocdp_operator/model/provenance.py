@@ -36,6 +36,8 @@ class PlatformPart(StrEnum):
     """The version by which pods roll, and the type of the credentials Secret."""
     KEPT = "kept"
     """As it lives: it can never change, whatever the environment says now."""
+    ROLLOUT = "rollout"
+    """The strategy of a Deployment whose new pods could never start beside the old ones."""
     KIND = "kind"
     OTHER = "other"
     """Anything else that the operator adds of itself."""

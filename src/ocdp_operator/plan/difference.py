@@ -22,6 +22,17 @@ class Change(StrEnum):
     REFUSED = "refused"
 
 
+class Means(StrEnum):
+    """How the change would be brought about."""
+
+    IN_PLACE = "in place"
+    RESTART = "restarts pods"
+    EXPAND = "expands the volume"
+    RECREATE = "recreated around its pods, which stay"
+    NEW_NAME = "under a new name"
+    LATER = "once its volume is bound"
+
+
 class Absent:
     """Where one of the two states has no such field: no JSON value is this one."""
 
@@ -51,7 +62,9 @@ class ObjectChange:
     change: Change
     fields: tuple[FieldChange, ...] = ()
     note: str = ""
-    """Why it is refused, or which object it replaces."""
+    """Why it is refused and what to do about it, which object it replaces, or which volumes grow."""
+    means: Means | None = None
+    """None where nothing becomes of an object that lives."""
 
 
 _SERVERS: Final = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")

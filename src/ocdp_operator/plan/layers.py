@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from ocdp_operator.model.kinds import CONFIG_MAP
+from ocdp_operator.model.kinds import CONFIG_MAP, JOB
 from ocdp_operator.model.kustomization import generated_config_maps
 from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.model.provenance import GeneratedLayer, Layer
 from ocdp_operator.model.source import Artifact
+from ocdp_operator.plan.content_names import HASH, is_named_by_content, stem_of_job
 from ocdp_operator.plan.inner_files import looked_into
 from ocdp_operator.plan.tracing import Leaf, Traced, rewritten, traced
 
-_HASH: Final = re.compile("-[2456789bcdfghkmt]{10}$")
-"""kustomize's content hash (api/hasher)."""
+_HASH: Final = re.compile(f"-{HASH}$")
 
 LayerAt: TypeAlias = Callable[["Stem", str], Layer]
 """Who sets the leaf at this pointer of this object, where a stage changes it."""
@@ -56,12 +56,16 @@ class Naming:
     def stem(self, ref: ObjectRef) -> Stem:
         """The object's stem."""
         name = ref.name.removeprefix(self.prefix)
-        if self.is_generated(ref):
+        if ref.kind == JOB.kind:
+            name = stem_of_job(name)
+        elif self.is_generated(ref):
             name = _HASH.sub("", name)
         return Stem(ref.group, ref.kind, name)
 
     def is_generated(self, ref: ObjectRef) -> bool:
         """Whether the object's name ends with a hash of its content."""
+        if is_named_by_content(ref):
+            return True
         plain = _HASH.sub("", ref.name.removeprefix(self.prefix))
         return ref.kind == CONFIG_MAP.kind and plain in self.content_named
 

@@ -26,12 +26,12 @@ from ocdp_operator.model.secrets import Credentials
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.workload import WorkloadSource, WorkloadSpec
+from ocdp_operator.plan.content_names import HASH, with_content_name
 from ocdp_operator.plan.health import Health
 from ocdp_operator.plan.order import object_order
 from ocdp_operator.plan.references import secret_names
+from ocdp_operator.plan.rollouts import single_writer_volumes, with_safe_rollout
 
-_HASH: Final = "[2456789bcdfghkmt]{10}"
-"""kustomize's content hash: hexadecimal digits without those that could spell words (api/hasher)."""
 _WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
 
 
@@ -74,12 +74,16 @@ def stamp(
         content_named: names of generated ConfigMaps as the base calls them, without prefix and hash.
     """
     stamped = []
-    for manifest in sorted(rendering.manifests, key=lambda m: object_order(m.ref)):
-        body = _with_identity(manifest.body, manifest.ref, workload, claim_uid)
+    volumes = single_writer_volumes(rendering.manifests)
+    named = [with_content_name(manifest) for manifest in rendering.manifests]
+    for manifest in sorted(named, key=lambda m: object_order(m.ref)):
+        body: Mapping[str, Any] = _with_identity(manifest.body, manifest.ref, workload, claim_uid)
         if _is_credentials(manifest.ref, workload):
             body = _with_credentials(body, credentials)
         if manifest.ref.kind in _WITH_PODS:
             body = _with_pod_stamps(body, manifest, workload, credentials.version)
+        if manifest.ref.kind == DEPLOYMENT.kind:
+            body = with_safe_rollout(body, volumes)
         if manifest.ref.kind == STATEFUL_SET.kind:
             body = _with_retention(body, workload.deletion_policy)
         stamped.append(replace(manifest, body=body))
@@ -92,14 +96,14 @@ def _entry(manifest: Manifest, generated: re.Pattern[str]) -> Entry:
         ref=manifest.ref,
         wave=manifest.ref.known_kind.wave,
         sent=manifest.sent_digest,
-        content_named=manifest.ref.kind == CONFIG_MAP.kind
-        and generated.fullmatch(manifest.ref.name) is not None,
+        content_named=manifest.ref.kind == JOB.kind
+        or (manifest.ref.kind == CONFIG_MAP.kind and generated.fullmatch(manifest.ref.name) is not None),
     )
 
 
 def _generated_names(claim: str, content_named: frozenset[str]) -> re.Pattern[str]:
     names = "|".join(re.escape(name) for name in sorted(content_named)) or "(?!)"
-    return re.compile(f"{re.escape(claim)}-(?:{names})-{_HASH}")
+    return re.compile(f"{re.escape(claim)}-(?:{names})-{HASH}")
 
 
 def _is_credentials(ref: ObjectRef, workload: ResolvedWorkload) -> bool:

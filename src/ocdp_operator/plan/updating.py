@@ -7,7 +7,7 @@ report for each live claim against a candidate: ``Update.way`` and ``Update.rest
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from ocdp_operator.plan.sameness import below, owned_fields, would_change
 
 _TEMPLATES: Final = "volumeClaimTemplates"
 _BOUND: Final = "Bound"
+_STRATEGIES: Final = {DEPLOYMENT.kind: "strategy", STATEFUL_SET.kind: "updateStrategy"}
 
 
 class Way(StrEnum):
@@ -62,6 +63,8 @@ class Update:
     """Why it is refused."""
     growth: Mapping[str, str] = field(default_factory=dict)
     """Volume -> its new size: a claim template's name for a StatefulSet, the object's own for a volume's claim."""
+    first: Manifest | None = None
+    """What must be applied before: it takes over a default of the API server's that would stand in the way."""
 
     @property
     def risks_data(self) -> bool:
@@ -102,7 +105,7 @@ def plan_update(
     restarts = manifest.ref.kind in (DEPLOYMENT.kind, STATEFUL_SET.kind) and _restarts(sides)
     if conflicts:
         return Update(manifest.ref, Way.REFUSED, restarts, tuple(conflicts))
-    return Update(manifest.ref, planned.way, restarts, growth=planned.growth)
+    return replace(planned, restarts=restarts, first=_first(manifest, sides))
 
 
 def plan_growth(volume: Mapping[str, Any], size: str, growable: Growable | None = None) -> Update:
@@ -133,6 +136,22 @@ def _restarts(sides: Sides) -> bool:
     return would_change(spec.sent.get("template"), spec.live.get("template"), below(spec.owned, "template"))
 
 
+def _first(manifest: Manifest, sides: Sides) -> Manifest | None:
+    """The object with a rolling update that is ours, where the one that lives is only a default.
+
+    Of another strategy the API server refuses it, and no apply takes away what an apply never said.
+    """
+    name = _STRATEGIES.get(manifest.ref.kind, "")
+    sent, live = (part_at(side, "spec", name) for side in (sides.sent, sides.live))
+    settings = part_at(live, "rollingUpdate")
+    if not settings or sent.get("type") in (None, "RollingUpdate") or "rollingUpdate" in sent:
+        return None
+    if manifest.ref.kind == DEPLOYMENT.kind:
+        settings = {**settings, "maxSurge": 0, "maxUnavailable": 1}
+    strategy = {"type": "RollingUpdate", "rollingUpdate": settings}
+    return Manifest(manifest.ref, {**manifest.body, "spec": {**manifest.body["spec"], name: strategy}})
+
+
 # -- volumes --------------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +175,7 @@ def _volume(planned: Update, sides: Sides, growable: Growable) -> Update:
 def _is_recovery(sides: Sides, new: str) -> bool:
     """Whether a growth that failed is taken back: to less than was asked for, and more than there is."""
     capacity = part_at(sides.live, "status", "capacity").get("storage")
-    return capacity is None or (compared(new, str(capacity)) or 0) > 0
+    return capacity is not None and (compared(new, str(capacity)) or 0) > 0
 
 
 def _stateful_set(planned: Update, sides: Sides, growable: Growable) -> Update:

@@ -14,6 +14,7 @@ from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.reconcile.run import Run
+from ocdp_operator.reconcile.updating import Updates, prepare
 
 _STOPS_ALL = frozenset({Reason.CLUSTER_UNAVAILABLE, Reason.NAMESPACE_TERMINATING})
 """Refusals that the next object would meet too."""
@@ -24,9 +25,11 @@ _LOOKS = 2
 
 
 async def apply_all(
-    run: Run, manifests: Sequence[Manifest], drifted: Collection[ObjectRef]
+    run: Run, manifests: Sequence[Manifest], drifted: Collection[ObjectRef], updates: Updates | None = None
 ) -> tuple[str, ...]:
     """Applies what must be sent, in order, and remembers each answer; returns one line for each object written.
+
+    ``updates`` are those that ``plan_updates`` found, none of them refused.
 
     Goes on past an object that is refused, so that one bad object hides no other; then raises the first refusal. Where an
     object belongs to somebody else, or the Secret is refused, no later wave begins: pods must not run on data that was not
@@ -44,6 +47,7 @@ async def apply_all(
             continue
         known = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(manifest.ref)
         try:
+            await prepare(run, manifest, (updates or {}).get(manifest.ref))
             observed = await _apply_one(run, manifest, entry)
         except ReconcileError as error:
             refused.append(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -17,19 +18,25 @@ from ocdp_operator.plan.difference import (
     ABSENT,
     Change,
     FieldChange,
+    Means,
     ObjectChange,
     comparable,
     differences,
 )
 from ocdp_operator.plan.inner_files import looked_into
 from ocdp_operator.plan.layers import Naming
+from ocdp_operator.plan.means import growth_note, held_change, means_of
 from ocdp_operator.plan.provenance import MASK
 from ocdp_operator.plan.prune import plan_prune
 from ocdp_operator.plan.tracing import escaped
+from ocdp_operator.plan.updating import Update, Way
 from ocdp_operator.reconcile.preview import Preview
+from ocdp_operator.reconcile.updating import planned
 
 _AT_ONCE: Final = 4
-_NAMED: Final = ("/metadata/name", f"/metadata/annotations/{escaped(OWNER)}")
+_NAMED: Final = re.compile(
+    f"/metadata/name|/metadata/annotations/{re.escape(escaped(OWNER))}|/spec/.*(controller-uid|job-name)"
+)
 """What says which object it is: another one has another."""
 _DATA: Final = ("data", "stringData")
 
@@ -39,6 +46,10 @@ class Trials(Protocol):
 
     async def live(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
         """The object as it lives, of a Secret the metadata; None when it is absent."""
+        ...
+
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        """Whether volumes of this StorageClass may grow; None when there is no telling."""
         ...
 
     async def applied(self, namespace: str, manifest: Manifest) -> Mapping[str, Any]:
@@ -69,8 +80,25 @@ async def _changed(trials: Trials, seen: Preview, manifest: Manifest) -> ObjectC
     live = await trials.live(namespace, former or ref)
     if live is not None and former is None and not _owns(seen, live, ref):
         return ObjectChange(ref, Change.REFUSED, note="it exists, and does not carry this claim's mark")
+    update = None
+    if live is not None and former is None and ref.kind != SECRET.kind:
+        update = await planned(_Looking(trials), namespace, manifest, live)
+    if live is not None and update is not None and update.way in (Way.REFUSED, Way.WAIT):
+        return held_change(update, manifest, live)
+    return await _tried_change(trials, seen, manifest, live, update)
+
+
+async def _tried_change(
+    trials: Trials,
+    seen: Preview,
+    manifest: Manifest,
+    live: Mapping[str, Any] | None,
+    update: Update | None,
+) -> ObjectChange:
+    namespace, ref, former = seen.workload.namespace, manifest.ref, _replaced(seen, manifest)
+    recreated = update is not None and update.way is Way.RECREATE
     try:
-        after = await trials.applied(namespace, _sendable(manifest, live))
+        after = await _tried(trials, namespace, manifest, live, recreated=recreated)
     except Conflict:
         return ObjectChange(ref, Change.REFUSED, note="it came, went or was made anew at this moment")
     except ReconcileError as error:
@@ -79,6 +107,18 @@ async def _changed(trials: Trials, seen: Preview, manifest: Manifest) -> ObjectC
         return ObjectChange(ref, Change.REFUSED, note=error.message)
     if live is None:
         return ObjectChange(ref, Change.CREATED)
+    return _compared(seen, manifest, (live, after), former, update)
+
+
+def _compared(
+    seen: Preview,
+    manifest: Manifest,
+    sides: tuple[Mapping[str, Any], Mapping[str, Any]],
+    former: ObjectRef | None,
+    update: Update | None,
+) -> ObjectChange:
+    """The object as it lives, and as the dry run answered it."""
+    (live, after), ref = sides, manifest.ref
     if ref.kind == SECRET.kind:
         fields = (*differences(comparable(live), comparable(after)), *_keys(seen, manifest))
         fields = tuple(each for each in fields if not each.pointer.startswith(("/apiVersion", "/kind")))
@@ -86,8 +126,36 @@ async def _changed(trials: Trials, seen: Preview, manifest: Manifest) -> ObjectC
         fields = tuple(differences(_comparable(live), _comparable(after)))
     note = f"replaces {former}" if former is not None else ""
     if former is not None:
-        fields = tuple(each for each in fields if each.pointer not in _NAMED)
-    return ObjectChange(ref, Change.CONFIGURED if fields else Change.UNCHANGED, fields, note)
+        fields = tuple(each for each in fields if not _NAMED.fullmatch(each.pointer))
+    if not fields:
+        return ObjectChange(ref, Change.UNCHANGED, fields, note)
+    means = Means.NEW_NAME if former is not None else means_of(update, fields, after)
+    return ObjectChange(ref, Change.CONFIGURED, fields, note or growth_note(update), means)
+
+
+async def _tried(
+    trials: Trials, namespace: str, manifest: Manifest, live: Mapping[str, Any] | None, *, recreated: bool
+) -> Mapping[str, Any]:
+    """The object after a dry run; of one that would be made anew, under a name that nobody has."""
+    if not recreated:
+        return await trials.applied(namespace, _sendable(manifest, live))
+    name = manifest.ref.name
+    metadata = {**manifest.body["metadata"], "name": f"{name}-trial"}
+    trial = Manifest(replace(manifest.ref, name=f"{name}-trial"), {**manifest.body, "metadata": metadata})
+    after = await trials.applied(namespace, trial)
+    return {**after, "metadata": {**after["metadata"], "name": name}}
+
+
+class _Looking:
+    """Planning, with the rights of whoever asks."""
+
+    def __init__(self, trials: Trials) -> None:
+        self._trials = trials
+        self.lets_volumes_grow = trials.lets_volumes_grow
+
+    async def read(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
+        """See ``Reading``."""
+        return await self._trials.live(namespace, ref)
 
 
 def _comparable(body: Mapping[str, Any]) -> Mapping[str, Any]:

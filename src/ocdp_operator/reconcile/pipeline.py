@@ -42,6 +42,7 @@ from ocdp_operator.reconcile.judging import judge
 from ocdp_operator.reconcile.pruning import prune
 from ocdp_operator.reconcile.rendering import Pace, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
+from ocdp_operator.reconcile.updating import plan_updates
 
 _FETCH_PATIENCE = 5.0
 """Seconds that a worker waits for a fetch. The fetch goes on; the claim comes back for it, and the worker is free."""
@@ -195,8 +196,10 @@ async def _record_and_apply(
     try:
         async with hosts_taken(run, desired.manifests):
             await _hold(run, workload)
+            drifted = {drift.ref for drift in drifts}
+            updates = await plan_updates(run, desired.manifests, drifted, workload=workload)
             await _record(run, desired, version)
-            return await apply_all(run, desired.manifests, {drift.ref for drift in drifts})
+            return await apply_all(run, desired.manifests, drifted, updates)
     except Waiting as error:
         explained = with_value_path(error, workload)
         if explained is error:

@@ -129,6 +129,25 @@ class Cluster(Protocol):
         """Deletes in the background with a UID precondition; an absent object or another UID is no error."""
         ...
 
+    async def delete_alone(self, namespace: str, ref: ObjectRef, *, uid: str) -> None:
+        """Deletes an object and nothing that it owns, with a UID precondition; an absent object is no error.
+
+        It may still be there for a moment, marked as deleted.
+        """
+        ...
+
+    async def try_new(self, namespace: str, manifest: Manifest) -> None:
+        """A dry run of creating such an object, under a name that nobody has. Raises Waiting or Stalled when refused."""
+        ...
+
+    async def grow_volume(self, namespace: str, ref: ObjectRef, *, uid: str, storage: str) -> None:
+        """Asks for a larger volume, for a claim that a StatefulSet made. Raises Conflict when it is gone or another one."""
+        ...
+
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        """Whether volumes of this StorageClass may grow; None when there is no telling."""
+        ...
+
     async def retain_volumes(self, namespace: str, observed: Observed, *, deleted: str) -> None:
         """Sets ``whenDeleted`` (Retain or Delete) of a StatefulSet's volume claims, with a UID precondition.
 

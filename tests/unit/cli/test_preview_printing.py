@@ -27,7 +27,7 @@ from ocdp_operator.model.provenance import (
     ProfileLayer,
     Provenance,
 )
-from ocdp_operator.plan.difference import ABSENT, Change, FieldChange, ObjectChange
+from ocdp_operator.plan.difference import ABSENT, Change, FieldChange, Means, ObjectChange
 from tests.support.builders import COMMIT, ref
 
 ACME = ProfileRef(id="acme", revision=2)
@@ -194,6 +194,15 @@ def test_changes_show_old_and_new_values_and_who_says_the_new_one(capsys: pytest
         "ConfigMap/ide-web-config-bbcdfghkmt deleted (once no pod uses it)",
         "1 configured, 1 unchanged, 1 deleted",
     ]
+
+
+def test_how_a_change_comes_about_is_said_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    change = ObjectChange(CONFIG, Change.CONFIGURED, note="replaces ConfigMap/x", means=Means.NEW_NAME)
+    show_changes_of([change], Format.TABLE)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "ConfigMap/ide-web-config-bbcdfghkmt configured, under a new name (replaces ConfigMap/x)"
+    show_changes_of([change], Format.JSON)
+    assert json.loads(capsys.readouterr().out)[0]["means"] == "under a new name"
 
 
 def test_changes_as_documents_tell_absent_from_null(capsys: pytest.CaptureFixture[str]) -> None:

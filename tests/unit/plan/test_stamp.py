@@ -189,7 +189,7 @@ def test_objects_are_applied_by_wave_then_kind_then_name():
     assert [str(m.ref) for m in desired.manifests] == [
         "ServiceAccount/ide-a", "NetworkPolicy/ide-a", "ConfigMap/ide-a", "Secret/ide-credentials",
         "PersistentVolumeClaim/ide-a", "Service/ide-a", "Deployment/ide-a", "Deployment/ide-b", "StatefulSet/ide-a",
-        "Job/ide-a", "PodDisruptionBudget/ide-a", "Ingress/ide-a", "HorizontalPodAutoscaler/ide-a",
+        "Job/ide-a-64b2kt94m4", "PodDisruptionBudget/ide-a", "Ingress/ide-a", "HorizontalPodAutoscaler/ide-a",
     ]  # fmt: skip
 
 

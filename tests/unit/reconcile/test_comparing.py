@@ -16,7 +16,7 @@ from ocdp_operator.model.names import OWNER
 from ocdp_operator.model.objects import Manifest, Mark, ObjectRef
 from ocdp_operator.model.provenance import BaseLayer, FieldOrigin, Provenance
 from ocdp_operator.model.source import Artifact, Overlay, Rendering
-from ocdp_operator.plan.difference import ABSENT, Change, ObjectChange
+from ocdp_operator.plan.difference import ABSENT, Change, Means, ObjectChange
 from ocdp_operator.plan.secrets import Allotment
 from ocdp_operator.plan.stamp import Desired
 from ocdp_operator.reconcile.comparing import compare
@@ -32,7 +32,7 @@ NEW, OLD = "ide-config-bbcdfghkmt", "ide-config-2456789bcd"
 def marked(kind: str, name: str, **body: Any) -> Manifest:
     mark = str(Mark(CLAIM_UID, NAMESPACE, "ide", ref(kind, name)))
     metadata = {"name": name, "namespace": NAMESPACE, "annotations": {OWNER: mark}, "uid": "uid-1"}
-    versions = {"Deployment": "apps/v1"}
+    versions = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Job": "batch/v1"}
     return Manifest.of({"apiVersion": versions.get(kind, "v1"), "kind": kind, "metadata": metadata} | body)
 
 
@@ -43,10 +43,14 @@ class ApiServer:
         self._live = {each.ref: dict(each.body) for each in live}
         self._refuses = refuses or {}
         self.sent: list[Manifest] = []
+        self.growable = {"fast": True, "stiff": False}
 
     async def live(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
         assert namespace == NAMESPACE
         return self._live.get(ref)
+
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        return self.growable.get(storage_class)
 
     async def applied(self, namespace: str, manifest: Manifest) -> Mapping[str, Any]:
         self.sent.append(manifest)
@@ -102,6 +106,69 @@ async def test_an_object_of_somebody_else_is_refused_without_asking() -> None:
     found = await changes(server, seen(marked("Service", "ide-web")))
     assert found["Service/ide-web"].change is Change.REFUSED
     assert not server.sent
+
+
+def claimed(size: str, name: str = "fast") -> dict[str, Any]:
+    return {"storageClassName": name, "resources": {"requests": {"storage": size}}}
+
+
+BOUND = {"phase": "Bound", "capacity": {"storage": "2Gi"}}
+STARTED = {"replicas": 1, "template": {"spec": {"containers": [{"name": "app", "image": "a:1"}]}}}
+ROLLED = {"replicas": 1, "template": {"spec": {"containers": [{"name": "app", "image": "a:2"}]}}}
+OTHER = {"replicas": 2, "template": STARTED["template"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "live", "wanted", "change", "means"),
+    [
+        ("Deployment", STARTED, ROLLED, Change.CONFIGURED, Means.RESTART),
+        ("Deployment", STARTED, ROLLED | {"replicas": 0}, Change.CONFIGURED, Means.IN_PLACE),
+        ("Deployment", STARTED, OTHER, Change.CONFIGURED, Means.IN_PLACE),
+        ("PersistentVolumeClaim", claimed("2Gi"), claimed("3Gi"), Change.CONFIGURED, Means.EXPAND),
+        ("PersistentVolumeClaim", claimed("2Gi"), claimed("1Gi"), Change.REFUSED, None),
+        ("PersistentVolumeClaim", claimed("2Gi", "stiff"), claimed("3Gi", "stiff"), Change.REFUSED, None),
+    ],
+    ids=["restart", "nothing to restart", "in place", "expand", "shrink", "a class without growth"],
+)
+async def test_how_a_change_would_come_about_is_told(
+    kind: str, live: dict[str, Any], wanted: dict[str, Any], change: Change, means: Means | None
+) -> None:
+    server = ApiServer(marked(kind, "ide-web", spec=live, status=BOUND))
+    found = await changes(server, seen(marked(kind, "ide-web", spec=wanted)))
+    told = found[f"{kind}/ide-web"]
+    assert (told.change, told.means) == (change, means)
+    if change is Change.REFUSED:
+        assert [each.pointer for each in told.fields] == ["/spec/resources/requests/storage"]
+        assert told.fields[0].old == "2Gi"
+        assert told.note.startswith("immutable: ")
+        assert not server.sent
+
+
+async def test_a_stateful_set_that_is_made_anew_is_tried_under_another_name() -> None:
+    def sized(size: str) -> Manifest:
+        template = {"metadata": {"name": "data"}, "spec": claimed(size)}
+        return marked("StatefulSet", "ide-db", spec={"replicas": 0, "volumeClaimTemplates": [template]})
+
+    server = ApiServer(sized("2Gi"))
+    told = (await changes(server, seen(sized("3Gi"))))["StatefulSet/ide-db"]
+    assert (told.change, told.means) == (Change.CONFIGURED, Means.RECREATE)
+    assert told.note == "volumes data grow to 3Gi"
+    assert [each.pointer for each in told.fields] == [
+        "/spec/volumeClaimTemplates/0/spec/resources/requests/storage"
+    ]
+    assert [str(each.ref) for each in server.sent] == ["StatefulSet/ide-db-trial"]
+
+
+async def test_a_job_with_other_content_replaces_the_one_of_its_name() -> None:
+    old, new = "ide-seed-bbcdfghkmt", "ide-seed-2456789bcd"
+    live = marked("Job", old, spec={"backoffLimit": 1})
+    recorded = (entry("Job", old, content_named=True),)
+    found = await changes(
+        ApiServer(live), seen(marked("Job", new, spec={"backoffLimit": 2}), inventory=recorded)
+    )
+    assert list(found) == [f"Job/{new}"]
+    told = found[f"Job/{new}"]
+    assert (told.means, told.note) == (Means.NEW_NAME, f"replaces Job/{old}")
 
 
 REFUSALS = {

@@ -28,6 +28,7 @@ _LONGEST_EVENT: Final = 1024
 _SECONDS: Final = len("2026-01-01T00:00:00")
 """Times of events come with and without fractions of a second."""
 _MOST_DISOWN_TRIES: Final = 5
+_TRIAL: Final = "-trial"
 
 
 def _now() -> datetime:
@@ -117,16 +118,54 @@ class KubeCluster:
 
     async def delete(self, namespace: str, ref: ObjectRef, *, uid: str) -> None:
         """As the port says."""
+        await self._delete(namespace, ref, uid, "Background")
+
+    async def delete_alone(self, namespace: str, ref: ObjectRef, *, uid: str) -> None:
+        """As the port says."""
+        await self._delete(namespace, ref, uid, "Orphan")
+
+    async def _delete(self, namespace: str, ref: ObjectRef, uid: str, propagation: str) -> None:
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": uid},
-            "propagationPolicy": "Background",
+            "propagationPolicy": propagation,
         }
         path = paths.item(ref.known_kind, namespace, ref.name)
         answer = await self._client.send("DELETE", path, orjson.dumps(options), accept=paths.METADATA)
         if not answer.ok and not answer.is_absent and answer.status != 409:
             refuse(answer, Request("delete", ref, namespace))
+
+    async def try_new(self, namespace: str, manifest: Manifest) -> None:
+        """As the port says: by server-side apply, as the object itself will be."""
+        # Names end before 52 characters, so that there is room.
+        name = f"{manifest.ref.name}{_TRIAL}"
+        body = {**manifest.body, "metadata": {**manifest.body["metadata"], "name": name}}
+        answer = await self._client.send(
+            "PATCH",
+            f"{paths.item(manifest.ref.known_kind, namespace, name)}{paths.FORCED}{paths.DRY_RUN}",
+            orjson.dumps(body),
+            content_type=paths.APPLY_PATCH,
+            accept=paths.METADATA,
+        )
+        require(answer, Request("apply", manifest.ref, namespace))
+
+    async def grow_volume(self, namespace: str, ref: ObjectRef, *, uid: str, storage: str) -> None:
+        """As the port says, by a merge patch: whatever else the claim says is not ours."""
+        patch = {"metadata": {"uid": uid}, "spec": {"resources": {"requests": {"storage": storage}}}}
+        path = paths.item(ref.known_kind, namespace, ref.name) + paths.MANAGED
+        answer = await self._client.send(
+            "PATCH", path, orjson.dumps(patch), content_type=paths.MERGE_PATCH, accept=paths.METADATA
+        )
+        require(answer, Request("patch", ref, namespace))
+
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        """As the port says; without the right to look there is no telling either."""
+        answer = await self._client.send("GET", paths.item(paths.STORAGE_CLASS, "", storage_class))
+        if answer.status in (403, 404):
+            return None
+        ref = ObjectRef(paths.STORAGE_CLASS.group, paths.STORAGE_CLASS.kind, storage_class)
+        return bool(require(answer, Request("get", ref, "")).get("allowVolumeExpansion"))
 
     async def retain_volumes(self, namespace: str, observed: Observed, *, deleted: str) -> None:
         """As the port says, by a merge patch: a StatefulSet that goes is not applied anew."""

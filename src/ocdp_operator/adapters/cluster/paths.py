@@ -21,9 +21,12 @@ MANAGED: Final = f"?fieldManager={FIELD_MANAGER}"
 STRICT: Final = f"{MANAGED}&fieldValidation=Strict"
 """Refused rather than stored without the fields that the kind's schema doesn't declare."""
 FORCED: Final = f"{MANAGED}&force=true"
+DRY_RUN: Final = "&dryRun=All"
+"""Added to the others: the API server stores nothing."""
 
 NAMESPACE: Final = Kind("", "v1", "Namespace", "namespaces", 0)
 EVENT: Final = Kind("", "v1", "Event", "events", 0)
+STORAGE_CLASS: Final = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", 0)
 LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases", 0)
 
 

@@ -24,9 +24,13 @@ _ADMISSION: Final = re.compile(
 )
 _WEBHOOK_AWAY: Final = re.compile(r'failed calling webhook "([^"]+)"')
 _IMMUTABLE: Final = re.compile(
-    r"immutable|may not change once set|can ?not be changed|updates to \w+ spec for fields other than|"
-    r"can not be less than status\.capacity"
+    r"Forbidden: (?:spec is immutable after creation|updates to \w+ spec for fields other than|"
+    r"field is immutable|field can not be less than)"
+    r"|Invalid value: .*: (?:field is immutable|may not change once set|field can ?not be changed)",
+    re.DOTALL,
 )
+"""The whole of a cause: a value that is quoted in it says nothing, whatever it holds. It only words what the planner of updates
+let through (``plan/updating.py``); no object is ever made anew because of it."""
 _OWN_RIGHTS: Final = "Restore the operator's ClusterRole, Role and bindings (config/rbac)."
 _NO_GROWTH: Final = "storageclass that provisions the pvc must support resize"
 _PORT_TAKEN: Final = "provided port is already allocated"
@@ -180,7 +184,7 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
     if any(_PORT_TAKEN in text for text in texts):
         return _port_taken(fields, texts, request)
     unchangeable = [
-        field for field, text in zip(map(_field, causes), texts, strict=True) if _IMMUTABLE.search(text)
+        field for field, text in zip(map(_field, causes), texts, strict=True) if _is_immutable(text)
     ]
     if unchangeable and not request.is_ours:
         where = _listed(list(dict.fromkeys(unchangeable)))
@@ -200,6 +204,12 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
         return undeclared
     described = "; ".join(dict.fromkeys(_described(cause) for cause in causes[:_MOST_FIELDS]))
     return _failed(f"{request} is not valid: {described or 'the API server does not say why'}.", request)
+
+
+def _is_immutable(text: str) -> bool:
+    found = _IMMUTABLE.match(text)
+    # What follows a quoted value is the reason, and the last thing that is said.
+    return found is not None and (text.startswith("Forbidden") or found.end() == len(text))
 
 
 def _port_taken(fields: Sequence[str], texts: Sequence[str], request: Request) -> OcdpError:

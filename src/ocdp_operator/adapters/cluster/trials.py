@@ -9,12 +9,13 @@ import orjson
 
 from ocdp_operator.adapters.cluster import paths
 from ocdp_operator.adapters.cluster.client import KubeClient
+from ocdp_operator.adapters.cluster.cluster import KubeCluster
 from ocdp_operator.adapters.cluster.refusals import Request, require
 from ocdp_operator.model.kinds import SECRET
 from ocdp_operator.model.objects import Manifest, ObjectRef
 
 _ASKER: Final = "you have"
-_DRY_RUN: Final = f"{paths.FORCED}&dryRun=All"
+_DRY_RUN: Final = f"{paths.FORCED}{paths.DRY_RUN}"
 
 
 class KubeTrials:
@@ -29,6 +30,10 @@ class KubeTrials:
             "GET", paths.item(ref.known_kind, namespace, ref.name), accept=_detail(ref)
         )
         return None if answer.is_absent else require(answer, Request("get", ref, namespace, _ASKER))
+
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        """Whether volumes of this StorageClass may grow; None when there is no telling."""
+        return await KubeCluster(self._client).lets_volumes_grow(storage_class)
 
     async def applied(self, namespace: str, manifest: Manifest) -> Mapping[str, Any]:
         """The object as it would be once the operator applied it; the API server stores nothing.

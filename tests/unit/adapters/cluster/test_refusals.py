@@ -138,5 +138,31 @@ def test_claim_that_is_refused_points_to_its_crd() -> None:
     assert "CRDs" in error.remedy
 
 
+IMMUTABLE = Reason.IMMUTABLE_FIELD_CONFLICT
+FORBIDDEN, INVALID = "FieldValueForbidden", "FieldValueInvalid"
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "meant"),
+    [
+        (INVALID, 'Invalid value: {"matchLabels":{"a":"b"}}: field is immutable', IMMUTABLE),
+        (INVALID, 'Invalid value: ["10.0.0.1"]: may not change once set', IMMUTABLE),
+        (FORBIDDEN, "Forbidden: field is immutable when `immutable` is set", IMMUTABLE),
+        (FORBIDDEN, "Forbidden: spec is immutable after creation except resources.requests", IMMUTABLE),
+        (FORBIDDEN, "Forbidden: updates to statefulset spec for fields other than 'a' are forbidden", IMMUTABLE),
+        (FORBIDDEN, "Forbidden: field can not be less than status.capacity", IMMUTABLE),
+        (INVALID, 'Invalid value: "immutable": must be a label', Reason.APPLY_FAILED),
+        (INVALID, 'Invalid value: "x: field is immutable": must be a label', Reason.APPLY_FAILED),
+        (INVALID, 'Invalid value: "x": must not be immutable here', Reason.APPLY_FAILED),
+        (FORBIDDEN, "Forbidden: may not be set for an immutable volume", Reason.APPLY_FAILED),
+        ("FieldValueNotSupported", 'Unsupported value: "cannot be changed"', Reason.APPLY_FAILED),
+    ],
+)  # fmt: skip
+def test_a_422_is_not_called_immutable_for_a_word_in_it(reason: str, text: str, meant: Reason) -> None:
+    error = refusal(invalid((reason, text, "spec.field")))
+    assert error.reason is meant
+    assert "spec.field" in error.message
+
+
 def test_long_texts_are_cut() -> None:
     assert len(refusal(answer(403, "is forbidden: " + "x" * 5000)).message) < 500

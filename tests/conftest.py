@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.support.fix_controlplane",
     "tests.support.fix_postgres",
     "tests.support.fix_operator",
+    "tests.support.golden_files",
 ]
 
 _MARKS = ("unit", "contract", "integration", "e2e", "adversarial", "programs")

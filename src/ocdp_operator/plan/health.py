@@ -92,7 +92,7 @@ def _find(entry: Entry, live: Observed | None, evidence: Evidence) -> Finding:
     if entry.ref.kind == SECRET.kind:
         return HEALTHY
     if live is None:
-        return progressing("does not exist yet.")
+        return progressing("is not applied yet.")
     if entry.uid and live.uid != entry.uid:
         return progressing("another object has its name.")
     if live.deletion_timestamp:

@@ -42,6 +42,11 @@ def listed(lead: str, items: Sequence[str], limit: int = MAX_MESSAGE) -> str:
     return f"{text}; and {left} more" if left else text
 
 
+def sentence(text: str) -> str:
+    """With a full stop, where it has no other end, so that another sentence can follow."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
 def coarse_age(age: timedelta) -> str:
     """``over 5 minutes``: rounded down to few steps, so that what is said stays as it is between them."""
     return next((f"over {words}" for step, words in _AGES if age >= step), "less than a minute")

@@ -24,6 +24,7 @@ from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
 from ocdp_operator.plan.upgrading import setback, sickness
+from ocdp_operator.plan.wording import sentence
 from ocdp_operator.reconcile.announcing import Announcing
 from ocdp_operator.reconcile.circuit import Circuits
 from ocdp_operator.reconcile.claims import ClaimStore
@@ -239,7 +240,7 @@ class Reconciler:
         failure = run.facts.error
         news = failure is not None and (before.failure is None or before.failure.code != failure.reason)
         if failure is not None and news and not (isinstance(failure, Waiting) and failure.dependency):
-            run.tell(failure.reason, f"{failure.message} {failure.remedy}", warning=True)
+            run.tell(failure.reason, f"{sentence(failure.message)} {failure.remedy}", warning=True)
         health = new.get("Healthy")
         if health is not None and _flipped(old, health):
             if health.status is Truth.TRUE:

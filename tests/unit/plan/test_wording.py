@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocdp_operator.plan.wording import listed, shown
+from ocdp_operator.plan.wording import listed, sentence, shown
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,10 @@ def test_a_list_fits_and_accounts_for_every_item(items, size):
     assert len(message.encode()) <= 1024
     rest = int(message.rpartition(" and ")[2].removesuffix(" more")) if message.endswith(" more") else 0
     assert message.count("; ") + 1 == len(items) - rest + bool(rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "ended"), [("at most 50", "at most 50."), ("Gone.", "Gone."), ("cut…", "cut…"), ("why?", "why?")]
+)
+def test_a_sentence_ends(text: str, ended: str):
+    assert sentence(text) == ended

@@ -12,7 +12,6 @@ from ocdp_operator.cli.claims.upgrading import profiles
 from ocdp_operator.errors import Stalled
 from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy, Endpoint, Identity, WorkloadClaim
 from ocdp_operator.model.conditions import Condition
-from ocdp_operator.model.rollout import follows
 
 INTERNAL: Final = "internal"
 """The endpoint that only the cluster itself reaches."""
@@ -172,7 +171,10 @@ def _running(claim: WorkloadClaim) -> Pairs:
     if status.template:
         yield "revision", f"{status.template.revision} at commit {status.template.commit[:12]}"
         if status.template.available:
-            yield "update", _update(claim, status.template.available, status.template.failed)
+            yield (
+                "update",
+                f"revision {status.template.available} is there: ocdp claim upgrade {claim.key.name}",
+            )
     if status.profiles:
         yield "profiles", profiles(status.profiles)
     if newest := status.available_profiles:
@@ -183,14 +185,6 @@ def _running(claim: WorkloadClaim) -> Pairs:
             "blocked",
             f"{status.pending_prune.reason} ({len(status.pending_prune.objects)} objects; docs/operations.md)",
         )
-
-
-def _update(claim: WorkloadClaim, newer: int, failed: int | None) -> str:
-    if failed is not None and failed >= newer:
-        return f"revision {newer} failed here, and is not taken again: ocdp claim upgrade {claim.key.name}"
-    if follows(claim) and claim.spec.template_revision is None:
-        return f"revision {newer} is there, and is taken by itself; TemplateResolved says what it waits for"
-    return f"revision {newer} is there: ocdp claim upgrade {claim.key.name}"
 
 
 def _failure(status: ClaimStatus, *, beside: Condition | None = None) -> Pairs:

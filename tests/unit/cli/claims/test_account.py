@@ -195,21 +195,6 @@ def test_the_account_names_what_was_asked_for_what_runs_and_what_is_wrong():
     }
 
 
-@pytest.mark.parametrize(
-    ("failed", "said"),
-    [
-        (None, "revision 3 is there, and is taken by itself; TemplateResolved says what it waits for"),
-        (2, "revision 3 is there, and is taken by itself; TemplateResolved says what it waits for"),
-        (3, "revision 3 failed here, and is not taken again: ocdp claim upgrade my-ide"),
-    ],
-    ids=["waits", "an older one failed", "failed"],
-)
-def test_under_auto_the_account_says_what_becomes_of_a_newer_revision(failed: int | None, said: str):
-    template = {"revision": 1, "commit": "0123456789abcdef", "available": 3, "upgradePolicy": "Auto"}
-    raw = _claim(template=template | ({} if failed is None else {"failed": failed}))
-    assert f"update       {said}" in [*account.account(raw, NOW)]
-
-
 def test_newer_profiles_are_an_update_that_names_those_that_are_others():
     raw = _claim(
         profiles=[{"id": "local", "revision": 4}, {"id": "acme", "revision": 1}],

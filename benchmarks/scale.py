@@ -1,4 +1,4 @@
-"""``python -m benchmarks.scale``: many claims at once, and what a restart with all of them costs."""
+"""``python -m benchmarks.scale``: many claims at once, what a restart with all of them costs, and who waits for whom."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ import typer
 
 from benchmarks.claims import Claims
 from benchmarks.measurement import show
+from benchmarks.newcomers import Newcomers
 from benchmarks.processes import Cpu, resident_mib
 from benchmarks.rig import Rig, settled
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.waiting import until
 
 RESULTS = Path(__file__).parent / "results"
+_REST_SECONDS = 30.0
 
 
 def scale(
     claims: Annotated[int, typer.Option(help="How many.")] = 1000,
     concurrency: Annotated[int, typer.Option(help="How many are asked for at once.")] = 16,
+    failing: Annotated[int, typer.Option(help="Claims that fail for ever beside them.")] = 200,
+    newcomers: Annotated[int, typer.Option(help="New claims that are timed beside those.")] = 50,
     save: Annotated[str, typer.Option(help="Keep the result under this name.")] = "",
 ) -> None:
-    """Create the claims cold, restart the operator, and print times, requests and memory."""
-    found = asyncio.run(_measure(claims, concurrency))
+    """Create the claims cold, restart the operator, and print times, requests, CPU and memory."""
+    found = asyncio.run(_measure(claims, concurrency, failing, newcomers))
     print(json.dumps(found, indent=2))
     created, restart = found["created"], found["restart"]
     if created["missing"] or restart["mutating_requests"]:
@@ -34,7 +38,7 @@ def scale(
         (RESULTS / f"{save}.json").write_text(json.dumps(found, indent=2) + "\n")
 
 
-async def _measure(count: int, concurrency: int) -> dict[str, Any]:
+async def _measure(count: int, concurrency: int, failing: int, newcomers: int) -> dict[str, Any]:
     async with Rig.up() as rig:
         claims = Claims(rig, count, concurrency, namespace="bench-scale")
         await rig.workspace(claims.namespace)
@@ -44,12 +48,27 @@ async def _measure(count: int, concurrency: int) -> dict[str, Any]:
             await settled(rig)
             created = await claims.create(operator, "cold create")
             show([created])
-            at_rest = resident_mib(operator.pid)
+            at_rest = await _at_rest(operator)
             restart = await _restart(rig, operator, claims)
+            rested = await _at_rest(operator)
+            beside = await Newcomers(rig, failing, newcomers).measure()
     return {
         "created": created.document(),
-        "resident_mib_at_rest": round(at_rest),
+        "at_rest": at_rest,
         "restart": restart,
+        "at_rest_after_restart": rested,
+        "new_claims_beside_failing_ones": beside,
+    }
+
+
+async def _at_rest(operator: OperatorProcess) -> dict[str, object]:
+    """CPU and memory while nothing is asked for."""
+    used = Cpu.of(operator.pid)
+    await asyncio.sleep(_REST_SECONDS)
+    cpu = Cpu.of(operator.pid) - used
+    return {
+        "resident_mib": round(resident_mib(operator.pid)),
+        "cpu_percent_of_a_core": round((cpu.own + cpu.children) / _REST_SECONDS * 100, 1),
     }
 
 

@@ -27,7 +27,8 @@ from ocdp_operator.plan.stamp import Desired
 from ocdp_operator.plan.tracing import escaped
 from ocdp_operator.plan.updating import Update, Way
 
-_WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
+_SERVING: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind)
+_WITH_PODS: Final = (*_SERVING, JOB.kind)
 _DATA: Final = (PVC.kind, SECRET.kind)
 _HINDERED: Final = {Way.RECREATE: Turn.RECREATED, Way.REFUSED: Turn.REFUSED}
 _NAMED: Final = ("/metadata/name", f"/metadata/annotations/{escaped(OWNER)}")
@@ -54,7 +55,7 @@ class After:
     naming: Naming
 
     def former(self, ref: ObjectRef, recorded: Inventory) -> ObjectRef | None:
-        """The object on record that this one comes in place of: the same generated ConfigMap with other content."""
+        """The object on record that this one comes in place of: the same generated ConfigMap, or Job, with other content."""
         if not self.naming.is_generated(ref) or ref in recorded:
             return None
         stem = self.naming.stem(ref)
@@ -97,7 +98,8 @@ def _sent(
     ref, entry = manifest.ref, before.recorded.get(manifest.ref)
     if former is not None:
         fields = _fields(before.manifests.get(former), manifest)
-        return ObjectImpact(ref, Gravity.CHANGE, Turn.CONFIGURED, fields, f"replaces {former}")
+        gravity = Gravity.RESTART if ref.kind == JOB.kind else Gravity.CHANGE
+        return ObjectImpact(ref, gravity, Turn.CONFIGURED, fields, f"replaces {former}")
     if entry is None or not entry.uid:
         return ObjectImpact(ref, Gravity.CHANGE, Turn.CREATED)
     if ref.kind == SECRET.kind:
@@ -177,7 +179,7 @@ def _gone(entry: Entry, *, held: bool) -> ObjectImpact:
     gravity = Gravity.CHANGE
     if entry.is_data:
         gravity = Gravity.DATA_RISK
-    elif entry.ref.kind in _WITH_PODS:
+    elif entry.ref.kind in _SERVING:
         gravity = Gravity.RECREATE
     return ObjectImpact(entry.ref, gravity, Turn.DELETED, note=note)
 

@@ -27,10 +27,11 @@ from ocdp_operator.plan.impact import (
 )
 from ocdp_operator.plan.resolve import question, resolve
 from ocdp_operator.plan.secrets import with_own_keys
-from ocdp_operator.plan.updating import Update, plan_update
+from ocdp_operator.plan.updating import Update
 from ocdp_operator.reconcile.ports import Catalog, Expressions, Renderer, Sources
 from ocdp_operator.reconcile.preview import Preview, PreviewPorts, as_sent, stamped
 from ocdp_operator.reconcile.rendering import Rendered, render, with_mappings
+from ocdp_operator.reconcile.updating import planned
 
 _AT_ONCE: Final = 4
 """Claims in work at the same time; how many builds run at once is the renderer's."""
@@ -48,6 +49,10 @@ class Lives(Protocol):
 
     async def live(self, namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
         """The object as it lives, of a Secret the metadata; None when it is absent."""
+        ...
+
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        """Whether volumes of this StorageClass may grow; None when there is no telling."""
         ...
 
 
@@ -117,6 +122,14 @@ class _Remembering:
                 del self._known[next(iter(self._known))]
             self._known[key] = rendering
         return self._known[key]
+
+
+class _Reading:
+    """What planning an update reads."""
+
+    def __init__(self, lives: Lives) -> None:
+        self.read = lives.live
+        self.lets_volumes_grow = lives.lets_volumes_grow
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +220,7 @@ class _Judging:
                 continue
             live = await self.lives.live(claim.key.namespace, manifest.ref)
             if live is not None and live["metadata"]["uid"] == entry.uid:
-                found[manifest.ref] = plan_update(manifest, live)
+                found[manifest.ref] = await planned(_Reading(self.lives), claim.key.namespace, manifest, live)
         return found
 
     async def _before(self, claim: WorkloadClaim, seen: Preview, changed: Sequence[Manifest]) -> Before:

@@ -41,7 +41,7 @@ SET = (DEPLOYMENT, SERVICE, VOLUME, SECRET)
 
 def recorded(*manifests: Manifest, content_named: bool = False, **fields: Any) -> Inventory:
     made = [entry(each.ref.kind, each.ref.name, sent=each.sent_digest, **fields) for each in manifests]
-    named = [replace(each, content_named=each.ref.kind == "ConfigMap") for each in made]
+    named = [replace(each, content_named=each.ref.kind in ("ConfigMap", "Job")) for each in made]
     return Inventory.of(named if content_named else made)
 
 
@@ -52,7 +52,7 @@ def before(*manifests: Manifest, keys: tuple[str, ...] = ("PASSWORD",)) -> Befor
 
 def after(*manifests: Manifest) -> After:
     entries = [
-        Entry(each.ref, sent=each.sent_digest, content_named=each.ref.kind == "ConfigMap")
+        Entry(each.ref, sent=each.sent_digest, content_named=each.ref.kind in ("ConfigMap", "Job"))
         for each in manifests
     ]
     return After(Desired(manifests, Inventory.of(entries)), NAMING)
@@ -102,6 +102,15 @@ def test_a_generated_config_map_is_one_change_and_its_old_name_is_none():
     assert found.note == f"replaces {OLD_CONFIG.ref}"
     assert found.fields == ("/data/c.yaml#/greeting",)
     assert "value" not in repr(found)
+
+
+def test_a_job_with_other_content_runs_anew_under_another_name():
+    old, new = manifest("Job", "ide-seed-2456789bcd"), manifest("Job", "ide-seed-bbcdfghkmt")
+    was = Before(recorded(old, content_named=True), {old.ref: old})
+    (found,) = impacts(was, after(new)).values()
+    assert (found.gravity, found.note) == (Gravity.RESTART, f"replaces {old.ref}")
+    (gone,) = impacts(was, after()).values()
+    assert (gone.gravity, gone.turn) == (Gravity.CHANGE, Turn.DELETED)
 
 
 def test_new_objects_are_created_and_left_out_ones_deleted():

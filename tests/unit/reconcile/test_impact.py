@@ -46,6 +46,9 @@ class Desk(World):
         self.reads.append(ref)
         return self.cluster.objects.get((namespace, ref))
 
+    async def lets_volumes_grow(self, storage_class: str) -> bool | None:
+        return storage_class == "grows"
+
     async def render(self, artifact: Artifact, overlay: Overlay) -> Rendering:
         rendering = await super().render(artifact, overlay)
         if artifact.commit != OTHER_COMMIT:

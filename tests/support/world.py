@@ -157,6 +157,14 @@ class Team:
         found = await self.platform.get(kinds, "-n", self.namespace)
         return {f"{item['kind']}/{item['metadata']['name']}": item for item in found["items"]}
 
+    async def versions(self) -> dict[str, str]:
+        """The version of each object but the projection, which tells what is known of the others."""
+        return {
+            name: item["metadata"]["resourceVersion"]
+            for name, item in (await self.objects()).items()
+            if not name.startswith(f"{WORKLOAD.kind}/")
+        }
+
     async def marked(self, uid: str | None = None) -> set[str]:
         """``Kind/name`` of every object with an ownership mark, of one claim if its UID is given."""
         return {

@@ -86,7 +86,7 @@ def failing_for(claim: WorkloadClaim, now: datetime) -> float | None:
         return None
     if claim.status.input_digest != history[0].input_digest:
         return None
-    since = (_moment(healthy.last_transition_time), _moment(history[0].first_applied))
+    since = (moment(healthy.last_transition_time), moment(history[0].first_applied))
     known = [moment for moment in since if moment is not None]
     return max(0.0, (now - max(known)).total_seconds()) if known else 0.0
 
@@ -103,7 +103,8 @@ def stand(claim: WorkloadClaim) -> Stand | None:
     return Stand.WAITING if in_force.available else Stand.CURRENT
 
 
-def _moment(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
+    """A time as a status says it; None where it says none."""
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from ocdp_operator.errors import Reason, ReconcileError, Stalled
 from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
-from ocdp_operator.model.rollout import Move, Turn, came_from, failing_for, follows, has_begun
+from ocdp_operator.model.conditions import Truth
+from ocdp_operator.model.rollout import Move, Turn, came_from, failing_for, follows, has_begun, moment
 from ocdp_operator.model.template import CatalogAnswer
 from ocdp_operator.plan.compatibility import breaking_changes
 from ocdp_operator.plan.wording import shown
@@ -33,6 +34,10 @@ _OF_THE_REVISION: Final = frozenset(
     }
 )
 """Refusals that another revision may not meet; the others say something of the claim, its place, or who asks."""
+_IN_THE_WAY: Final = frozenset(
+    {Reason.QUOTA_EXCEEDED, Reason.NODE_PORT_TAKEN, Reason.HOST_TAKEN, Reason.APPLY_FAILED}
+)
+"""What may pass, and what an older revision need not meet."""
 _MOST: Final = 4
 """Changes that are named in one message."""
 
@@ -112,11 +117,30 @@ def setback(
 
 def sickness(claim: WorkloadClaim, now: datetime, *, patience: float) -> Setback | None:
     """The same of a claim whose pods have failed for ``patience`` seconds on a revision that they never were well on."""
-    good, in_force, failing = came_from(claim), claim.status.template, failing_for(claim, now)
-    if good is None or in_force is None or failing is None or failing < patience or not _may_go_back(claim):
+    failing, healthy = failing_for(claim, now), claim.status.condition_set.get("Healthy")
+    if failing is None or failing < patience:
         return None
-    health = claim.status.condition_set.get("Healthy")
-    return Setback(in_force.revision, good.revision, good.commit, health.message if health else "")
+    return _back_to_good(claim, healthy.message if healthy else "")
+
+
+def obstruction(
+    claim: WorkloadClaim, error: ReconcileError | None, now: datetime, *, patience: float
+) -> Setback | None:
+    """The same of a claim that could not be applied completely for so long: a quota is full, a port or a host is taken."""
+    ready = claim.status.condition_set.get("Ready")
+    if error is None or error.reason not in _IN_THE_WAY or ready is None or ready.status is Truth.TRUE:
+        return None
+    since = moment(ready.last_transition_time)
+    if since is None or (now - since).total_seconds() < patience:
+        return None
+    return _back_to_good(claim, error.message)
+
+
+def _back_to_good(claim: WorkloadClaim, why: str) -> Setback | None:
+    good, in_force = came_from(claim), claim.status.template
+    if good is None or in_force is None or not _may_go_back(claim):
+        return None
+    return Setback(in_force.revision, good.revision, good.commit, why)
 
 
 def _may_go_back(claim: WorkloadClaim) -> bool:

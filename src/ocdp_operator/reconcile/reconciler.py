@@ -23,7 +23,7 @@ from ocdp_operator.model.telemetry import Result, Step
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
-from ocdp_operator.plan.upgrading import setback, sickness
+from ocdp_operator.plan.upgrading import obstruction, setback, sickness
 from ocdp_operator.plan.wording import sentence
 from ocdp_operator.reconcile.announcing import Announcing
 from ocdp_operator.reconcile.circuit import Circuits
@@ -167,10 +167,12 @@ class Reconciler:
 
     async def _goes_back(self, run: Run, came: WorkloadClaim, error: ReconcileError | None) -> bool:
         """Puts a claim on its last good revision if the one that its policy took does not work out; the next look applies it."""
-        back = setback(came, run.claim, run.move, error)
-        health = run.facts.health
+        health, patience = run.facts.health, self.rollouts.terms.patience
+        back = setback(came, run.claim, run.move, error) or obstruction(
+            came, error, self.now(), patience=patience
+        )
         if error is None and health is not None and health.verdict is Verdict.FAILED:
-            back = sickness(came, self.now(), patience=self.rollouts.terms.patience)
+            back = sickness(came, self.now(), patience=patience)
         if back is None:
             return False
         status = back.status(run.claim.status)

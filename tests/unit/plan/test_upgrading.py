@@ -14,7 +14,15 @@ from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.profile import ProfileRef
 from ocdp_operator.model.rollout import Move, Stand, Turn, stand
 from ocdp_operator.plan.resolve import question
-from ocdp_operator.plan.upgrading import Setback, next_move, setback, sickness, standing, what_changes
+from ocdp_operator.plan.upgrading import (
+    Setback,
+    next_move,
+    obstruction,
+    setback,
+    sickness,
+    standing,
+    what_changes,
+)
 from tests.support.builders import COMMIT, answer, claim, in_force, template
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -127,6 +135,27 @@ def sick(asking: WorkloadClaim, at: str = "2026-01-01T00:01:00Z") -> WorkloadCla
 def test_pods_that_fail_for_long_send_the_claim_back(asking: WorkloadClaim, minutes: int, goes: bool):
     back = sickness(asking, START + timedelta(minutes=minutes), patience=300)
     assert back == (Setback(2, 1, COMMIT, "It crashes.") if goes else None)
+
+
+@pytest.mark.parametrize(
+    ("asking", "reason", "minutes", "goes"),
+    [
+        pytest.param(auto(2, good=1), Reason.QUOTA_EXCEEDED, 6, True, id="a quota for long"),
+        pytest.param(auto(2, good=1), Reason.QUOTA_EXCEEDED, 5, False, id="not for long yet"),
+        pytest.param(auto(2, good=1), Reason.FORBIDDEN, 60, False, id="no fault of the revision"),
+        pytest.param(auto(2), Reason.QUOTA_EXCEEDED, 60, False, id="it was well there once"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_applied_for_long_sends_the_claim_back(
+    asking: WorkloadClaim, reason: Reason, minutes: int, goes: bool
+):
+    ready = Condition(
+        type="Ready", status=Truth.FALSE, reason=reason, last_transition_time="2026-01-01T00:01:00Z"
+    )
+    asking = replace(asking, status=asking.status.model_copy(update={"conditions": (ready,)}))
+    error = Waiting(reason, "Full.")
+    back = obstruction(asking, error, START + timedelta(minutes=minutes), patience=300)
+    assert back == (Setback(2, 1, COMMIT, "Full.") if goes else None)
 
 
 def test_what_is_said_of_a_revision_that_is_not_taken():

@@ -194,6 +194,23 @@ class FakeCluster:
             manager=FIELD_MANAGER,
         )
 
+    async def annotate(
+        self,
+        namespace: str,
+        observed: Observed,
+        *,
+        annotations: Mapping[str, str | None],
+        labels: Mapping[str, str | None],
+    ) -> Observed:
+        self._write()
+        live = self.objects.get((namespace, observed.ref))
+        if live is None or live["metadata"]["uid"] != observed.uid:
+            raise Conflict(f"{observed.ref} is another object by now.")
+        change = {"metadata": {"annotations": dict(annotations), "labels": dict(labels)}}
+        self.edit(namespace, observed.ref, change, manager=FIELD_MANAGER)
+        kind = observed.ref.known_kind
+        return Observed.of(kind, _visible(kind, self.objects[namespace, observed.ref]))
+
     async def disown(self, namespace: str, observed: Observed) -> Observed:
         live = self.objects.get((namespace, observed.ref))
         if live is None or live["metadata"]["uid"] != observed.uid:

@@ -16,6 +16,7 @@ import typer
 
 from ocdp_operator.adapters.cluster.claims import UserClaims
 from ocdp_operator.cli.claims import account
+from ocdp_operator.cli.claims.adopting import adopt, retained
 from ocdp_operator.cli.claims.approving import approve
 from ocdp_operator.cli.claims.command import FIVE_MINUTES, Name, Timeout, Wait, finish, say
 from ocdp_operator.cli.claims.command import run as _run
@@ -312,6 +313,8 @@ def _check_credentials(claim: WorkloadClaim, keys: list[str]) -> None:
 
 
 app.command()(approve)
+app.command()(adopt)
+app.command()(retained)
 
 
 @app.command()

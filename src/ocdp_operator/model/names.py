@@ -25,7 +25,10 @@ RECONCILE_REQUESTED: Final = "ocdp.io/reconcile-requested-at"
 APPROVE_PRUNE: Final = "ocdp.io/approve-prune"
 """Annotation on a claim: the digest of ``status.pendingPrune``, which approves exactly that set, once (design 4.4)."""
 RETAINED: Final = "ocdp.io/retained"
-"""Annotation on what a deleted claim left behind: a tombstone that says whose it was (``plan/tombstone.py``)."""
+"""Annotation on what a deleted claim left behind: a tombstone that says whose it was (``plan/tombstone.py``).
+
+Also a label there, "true": volumes that were kept can be listed by it.
+"""
 RENDERING: Final = "internal.ocdp.io/rendering"
 """Annotation on a Workload: the objects as they were last applied completely, packed (``plan/keeping.py``)."""
 ROTATED: Final = "ocdp.io/rotated"

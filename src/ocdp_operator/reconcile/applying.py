@@ -9,10 +9,11 @@ from dataclasses import replace
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.inventory import Entry
-from ocdp_operator.model.kinds import SECRET
+from ocdp_operator.model.kinds import SECRET, STATEFUL_SET
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.telemetry import Tally
+from ocdp_operator.reconcile.retaining import check_volumes, kept_from_former, reclaim, reclaim_volumes
 from ocdp_operator.reconcile.run import Run
 from ocdp_operator.reconcile.updating import Updates, prepare
 
@@ -88,13 +89,17 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
     if observed is None:
         if entry.uid:
             await _still_asked_for(run)  # it may have gone because the claim did
+        elif manifest.ref.kind == STATEFUL_SET.kind:
+            await check_volumes(run, manifest)
         try:
             observed = await cluster.apply(run.namespace, manifest, uid="")
         except Conflict:
             observed = await _apply_to_existing(run, manifest, entry)
     if observed.before_first_apply or observed.foreign_parts:
         observed = await cluster.disown(run.namespace, observed)
-    return observed
+    if manifest.ref.kind == STATEFUL_SET.kind:
+        await reclaim_volumes(run, manifest)
+    return await reclaim(run, observed)
 
 
 async def _still_asked_for(run: Run) -> None:
@@ -171,14 +176,10 @@ def check_owner(run: Run, live: Observed) -> None:
         )
     if run.claim.annotations.get(ADOPT) == mark.claim_uid:
         return
-    former = mark.claim_uid != run.claim.uid
-    what = (
-        "was kept from an earlier claim of this name"
-        if former
-        else "carries this claim's mark, but was made by others"
-    )
+    if mark.claim_uid != run.claim.uid:
+        raise kept_from_former(live.ref, mark.claim_uid, key)
     raise Stalled(
         Reason.OWNERSHIP_CONFLICT,
-        f"{live.ref} {what}.",
+        f"{live.ref} carries this claim's mark, but was made by others.",
         remedy=f"To take it over: kubectl annotate workloadclaim -n {key.namespace} {key.name} {ADOPT}={mark.claim_uid}",
     )

@@ -155,6 +155,20 @@ class Cluster(Protocol):
         """
         ...
 
+    async def annotate(
+        self,
+        namespace: str,
+        observed: Observed,
+        *,
+        annotations: Mapping[str, str | None],
+        labels: Mapping[str, str | None],
+    ) -> Observed:
+        """Merges annotations and labels, of which None removes one, into this very object's; with the object as it is then.
+
+        Raises Conflict when it is gone or another one.
+        """
+        ...
+
     async def disown(self, namespace: str, observed: Observed) -> Observed:
         """Removes ``before-first-apply`` managers and foreign parts from an object of ours, in one patch."""
         ...

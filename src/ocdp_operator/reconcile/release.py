@@ -12,6 +12,7 @@ from ocdp_operator.plan.release import plan_release, waiting_message
 from ocdp_operator.plan.summary import deleting
 from ocdp_operator.reconcile.credentials import credentials_ref
 from ocdp_operator.reconcile.removing import Removal, remove
+from ocdp_operator.reconcile.retaining import retain, retain_volumes
 from ocdp_operator.reconcile.run import Run
 
 
@@ -26,12 +27,13 @@ async def release_claim(run: Run) -> bool:
         status = run.claim.status
         recorded = status.template.deletion_policy if status.template else None
         policy = run.claim.spec.deletion_policy or recorded or DeletionPolicy.RETAIN_DATA
-        inventory = await _complete(run, status.recorded)
-        for wave in plan_release(inventory, policy=policy).waves:
+        plan = plan_release(await _complete(run, status.recorded), policy=policy)
+        for wave in plan.waves:
             leaving = await _settle_retention(run, wave, policy) or await _remove_wave(run, wave)
             if leaving:
                 await _say_blocked(run, leaving)
                 return False
+        await retain(run, plan.retained)
     await run.write_metadata(tuple(f for f in run.claim.finalizers if f != FINALIZER), {})
     return True
 
@@ -49,7 +51,11 @@ async def _settle_retention(run: Run, wave: tuple[Entry, ...], policy: DeletionP
             if entry.ref.kind == STATEFUL_SET.kind
             else None
         )
-        if live is None or live.deletion_timestamp or not run.owns(live, recorded_uid=entry.uid):
+        if live is None or not run.owns(live, recorded_uid=entry.uid):
+            continue
+        if policy is DeletionPolicy.RETAIN_DATA:
+            await retain_volumes(run, live)
+        if live.deletion_timestamp:
             continue
         retention = live.body.get("spec", {}).get("persistentVolumeClaimRetentionPolicy", {})
         if retention.get("whenDeleted", "Retain") != wanted:

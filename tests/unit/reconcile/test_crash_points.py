@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from ocdp_operator.model.names import APPROVE_PRUNE, ROTATE
+from ocdp_operator.model.names import ADOPT, APPROVE_PRUNE, RETAINED, ROTATE
 from ocdp_operator.model.objects import Manifest
 from tests.support import builders
 from tests.support.pipeline_world import KEY, Killed, Scenario, World, app, service
@@ -76,6 +78,17 @@ async def release_all(world: World) -> None:
     world.cluster.delete_claim(KEY)
 
 
+async def adopt(world: World) -> None:
+    """Data comes back, its tombstones go; dead between the two, a new process takes them away."""
+    await release(world)
+    while KEY in world.cluster.claims:
+        await world.reconcile()
+    former = world.raw("Secret", "ide-credentials")["metadata"]["labels"]["ocdp.io/claim-uid"]
+    world.ask_for()
+    await world.reconcile(2)
+    world.cluster.annotate_claim(KEY, **{ADOPT: former})
+
+
 async def repair_then_release(world: World) -> None:
     world.ask_for(deletionPolicy="Delete")
     await world.settle()
@@ -131,6 +144,7 @@ SCENARIOS: dict[str, Scenario] = {
         rotate,
         release,
         release_all,
+        adopt,
     )
 }
 
@@ -158,13 +172,18 @@ async def run(
 
 def state(world: World) -> object:
     """What must be equal, whatever happened on the way: the objects, and the claim's account of them."""
+
+    def labels(raw: Any) -> Any:
+        tombstone = RETAINED in raw["metadata"].get("annotations", {})
+        return {**raw["metadata"].get("labels", {}), **({"says": "whose it was"} if tombstone else {})}
+
     objects = {
-        str(ref): (raw.get("spec"), raw.get("data"), raw["metadata"].get("labels"))
+        str(ref): (raw.get("spec"), raw.get("data"), labels(raw))
         for (_, ref), raw in world.cluster.objects.items()
     }
-    for name, (_, data, labels) in objects.items():
+    for name, (_, data, said) in objects.items():
         if name.startswith("Secret/"):
-            objects[name] = (None, sorted(data), labels)  # which password it is does not matter
+            objects[name] = (None, sorted(data), said)  # which password it is does not matter
     claim = world.cluster.claims.get(KEY)
     status = claim.get("status", {}) if claim else {}
     conditions = {c["type"]: (c["status"], c["reason"]) for c in status.get("conditions", ())}

@@ -1,0 +1,126 @@
+"""What a deleted claim left behind says whose it was. It authorizes nothing: the mark and the claim's wish do (design 4.8)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
+from ocdp_operator.model.names import RETAINED
+from ocdp_operator.model.objects import Observed
+
+RETAINED_LABEL: Final = "true"
+_MOST: Final = 4096
+"""Characters; ours are far below."""
+_MOST_ORDINALS: Final = 64
+"""That are looked for one by one; a set with more pods has the volumes of those before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """The claim that an object was kept from, and since when."""
+
+    claim: ClaimKey
+    claim_uid: str
+    template: str
+    revision: int
+    workspace: str
+    since: str
+
+    def __str__(self) -> str:
+        return json.dumps(
+            {
+                "claim": str(self.claim),
+                "uid": self.claim_uid,
+                "template": self.template,
+                "revision": self.revision,
+                "workspace": self.workspace,
+                "since": self.since,
+            }
+        )
+
+    @classmethod
+    def of(cls, claim: WorkloadClaim, now: datetime) -> Tombstone:
+        """Of a claim that is being deleted."""
+        in_force = claim.status.template
+        return cls(
+            claim.key,
+            claim.uid,
+            claim.spec.template_id,
+            in_force.revision if in_force else 0,
+            claim.spec.workspace_id,
+            now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Tombstone | None:
+        """The tombstone, or None when the text is not one."""
+        try:
+            raw = json.loads(text) if len(text) <= _MOST else None
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(raw, dict):
+            return None
+        said = [raw.get(name) for name in ("claim", "uid", "template", "workspace", "since")]
+        revision = raw.get("revision")
+        if not all(isinstance(each, str) for each in said) or type(revision) is not int:
+            return None
+        claim, uid, template, workspace, since = map(str, said)
+        namespace, _, name = claim.partition("/")
+        return cls(ClaimKey(namespace, name), uid, template, revision, workspace, since)
+
+
+def tombstone(observed: Observed) -> Tombstone | None:
+    """What an object says of the claim that it was kept from."""
+    return Tombstone.parse(observed.annotations.get(RETAINED, ""))
+
+
+def is_retained(observed: Observed, claim_uid: str) -> bool:
+    """Whether nothing has to be written any more to say that the object was kept from this claim."""
+    said = tombstone(observed)
+    return (
+        said is not None and said.claim_uid == claim_uid and observed.labels.get(RETAINED) == RETAINED_LABEL
+    )
+
+
+def says_retained(observed: Observed) -> bool:
+    """Whether anything of a tombstone is on the object."""
+    return RETAINED in observed.annotations or RETAINED in observed.labels
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSeries:
+    """The volumes of a StatefulSet that come of one of its volumeClaimTemplates: ``<template>-<set>-<ordinal>``."""
+
+    prefix: str
+    first: int
+    """The lowest ordinal."""
+    least: int
+    """How many there are if all pods have theirs; one was there if the set was ever started."""
+
+    def name(self, ordinal: int) -> str:
+        """The volume's name."""
+        return f"{self.prefix}{ordinal}"
+
+
+def volume_series(name: str, spec: Mapping[str, Any]) -> tuple[VolumeSeries, ...]:
+    """Of a StatefulSet of this name and spec."""
+    first = _number((spec.get("ordinals") or {}).get("start"), 0)
+    least = max(1, min(_MOST_ORDINALS, _number(spec.get("replicas"), 1)))
+    return tuple(
+        VolumeSeries(f"{template['metadata']['name']}-{name}-", first, least)
+        for template in spec.get("volumeClaimTemplates") or ()
+    )
+
+
+def _number(said: Any, default: int) -> int:
+    return said if type(said) is int else default
+
+
+def selects(spec: Mapping[str, Any], volume: Observed) -> bool:
+    """Whether a volume carries the labels that a StatefulSet's controller puts on the volumes that it makes."""
+    wanted: Mapping[str, str] = (spec.get("selector") or {}).get("matchLabels") or {}
+    return all(volume.labels.get(key) == value for key, value in wanted.items())

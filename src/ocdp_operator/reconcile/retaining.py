@@ -1,0 +1,112 @@
+"""What stays of a deleted claim is told apart by a tombstone, which goes when another claim takes it over (design 2, 4.8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.model.claim import ClaimKey
+from ocdp_operator.model.inventory import Entry
+from ocdp_operator.model.kinds import PVC
+from ocdp_operator.model.names import ADOPT, RETAINED
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.plan.tombstone import (
+    RETAINED_LABEL,
+    Tombstone,
+    is_retained,
+    says_retained,
+    selects,
+    tombstone,
+    volume_series,
+)
+from ocdp_operator.reconcile.run import Run
+
+
+async def retain(run: Run, entries: Iterable[Entry]) -> None:
+    """Puts a tombstone on each of these objects that is there and ours: one write for each, and none the second time."""
+    for entry in entries:
+        live = await run.ports.cluster.get(run.namespace, entry.ref)
+        if live is not None and run.owns(live, recorded_uid=entry.uid):
+            await _retain(run, live)
+
+
+async def retain_volumes(run: Run, live: Observed) -> None:
+    """The same for the volumes that this StatefulSet's controller made of its volumeClaimTemplates: nobody has them on record.
+
+    They carry no mark of ours. The names and the labels that its controller gives them tell that they are its.
+    """
+    spec = live.body.get("spec") or {}
+    async for volume in _volumes(run, live.ref.name, spec):
+        if selects(spec, volume):
+            await _retain(run, volume)
+
+
+async def reclaim(run: Run, observed: Observed) -> Observed:
+    """Takes the tombstone off an object that is this claim's by now; with the object as it is then."""
+    if not says_retained(observed):
+        return observed
+    run.progress.changed = True
+    return await run.ports.cluster.annotate(
+        run.namespace, observed, annotations={RETAINED: None}, labels={RETAINED: None}
+    )
+
+
+async def reclaim_volumes(run: Run, manifest: Manifest) -> None:
+    """Takes the tombstones off the volumes of a StatefulSet that took them by their names, as the claim asked."""
+    adopted = run.claim.annotations.get(ADOPT)
+    if adopted is None:
+        return
+    async for volume in _volumes(run, manifest.ref.name, manifest.body.get("spec") or {}):
+        said = tombstone(volume)
+        if said is not None and (said.claim, said.claim_uid) == (run.claim.key, adopted):
+            await reclaim(run, volume)
+
+
+async def check_volumes(run: Run, manifest: Manifest) -> None:
+    """Returns when no volume that a new StatefulSet would take by its name was kept from a claim that is not adopted.
+
+    Raises Stalled(OwnershipConflict).
+    """
+    allowed = {run.claim.uid, run.claim.annotations.get(ADOPT)}
+    async for volume in _volumes(run, manifest.ref.name, manifest.body.get("spec") or {}):
+        said = tombstone(volume)
+        if said is None or (said.claim == run.claim.key and said.claim_uid in allowed):
+            continue
+        if said.claim == run.claim.key:
+            raise kept_from_former(volume.ref, said.claim_uid, run.claim.key)
+        message = f"{volume.ref} was kept from another claim, {said.claim.name}."
+        raise Stalled(Reason.OWNERSHIP_CONFLICT, message)
+
+
+def kept_from_former(ref: ObjectRef, uid: str, key: ClaimKey) -> Stalled:
+    """The refusal of an object that a former claim of this name left, with the way to take it over."""
+    return Stalled(
+        Reason.OWNERSHIP_CONFLICT,
+        f"{ref} was kept from an earlier claim of this name.",
+        remedy=f"To take it over: ocdp claim adopt {key.name} -n {key.namespace}, or "
+        f"kubectl annotate workloadclaim -n {key.namespace} {key.name} {ADOPT}={uid}",
+    )
+
+
+async def _retain(run: Run, live: Observed) -> None:
+    if is_retained(live, run.claim.uid) or live.deletion_timestamp:
+        return
+    said = str(Tombstone.of(run.claim, run.now()))
+    labels = {RETAINED: RETAINED_LABEL}
+    await run.ports.cluster.annotate(run.namespace, live, annotations={RETAINED: said}, labels=labels)
+    run.progress.changed = True
+
+
+async def _volumes(run: Run, name: str, spec: Mapping[str, Any]) -> AsyncIterator[Observed]:
+    """Those of a StatefulSet that exist; also beyond its replicas, where it had more of them once."""
+    for series in volume_series(name, spec):
+        ordinal = series.first
+        while True:
+            ref = ObjectRef(PVC.group, PVC.kind, series.name(ordinal))
+            volume = await run.ports.cluster.get(run.namespace, ref)
+            if volume is not None:
+                yield volume
+            elif ordinal >= series.first + series.least - 1:
+                break
+            ordinal += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from shutil import rmtree
@@ -198,6 +199,23 @@ async def test_30_without_the_crd_of_its_projection_what_runs_goes_on_and_the_pr
     assert before is not None
     assert after is not None
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+async def test_30_without_the_crd_of_its_projection_a_new_process_releases_claims(
+    installed: Platform, team: Team, kubelet: Callable[[], Kubelet]
+):
+    operator = kubelet()
+    await served_claim(team, "ide", deletionPolicy="Delete")
+    await team.ready("ide", seconds=90)
+    await installed.kubectl("delete", "crd", WORKLOADS, "--timeout=90s")
+    operator.operator.send(signal.SIGKILL)
+    await team.delete("ide")
+    await team.gone("ide", seconds=90)
+    live = await installed.get("deployments,services,secrets,persistentvolumeclaims", "-n", team.namespace)
+    assert not [
+        item["metadata"]["name"] for item in live["items"] if item["metadata"]["name"].startswith("ide")
+    ]
+    await install(installed)
 
 
 def next_version(crd: Crd) -> None:

@@ -10,6 +10,7 @@ from ocdp_operator.model.names import FINALIZER
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.release import plan_release, waiting_message
 from ocdp_operator.plan.summary import deleting
+from ocdp_operator.plan.wording import listed
 from ocdp_operator.reconcile.credentials import credentials_ref
 from ocdp_operator.reconcile.removing import Removal, remove
 from ocdp_operator.reconcile.retaining import retain, retain_volumes
@@ -29,8 +30,7 @@ async def release_claim(run: Run) -> bool:
         policy = run.claim.spec.deletion_policy or recorded or DeletionPolicy.RETAIN_DATA
         plan = plan_release(await _complete(run, status.recorded), policy=policy)
         for wave in plan.waves:
-            leaving = await _settle_retention(run, wave, policy) or await _remove_wave(run, wave)
-            if leaving:
+            if leaving := await _remove_wave(run, wave, policy):
                 await _say_blocked(run, leaving)
                 return False
         await retain(run, plan.retained)
@@ -38,56 +38,76 @@ async def release_claim(run: Run) -> bool:
     return True
 
 
-async def _settle_retention(run: Run, wave: tuple[Entry, ...], policy: DeletionPolicy) -> list[Observed]:
-    """StatefulSets whose controller has yet to learn whether their volumes stay (KEP-1847).
+async def _remove_wave(run: Run, wave: tuple[Entry, ...], policy: DeletionPolicy) -> list[Observed]:
+    """What still has to go; an object that is refused holds up the waves below, but nothing beside it.
 
-    The policy may have been edited just before the deletion: deleting the StatefulSet then would go by the old one.
+    Raises what was refused, all of it in one message, and at once what a second object meets too: then nobody answers.
     """
-    wanted = "Delete" if policy is DeletionPolicy.DELETE else "Retain"
-    waiting = []
-    for entry in wave:
-        live = (
-            await run.ports.cluster.get(run.namespace, entry.ref)
-            if entry.ref.kind == STATEFUL_SET.kind
-            else None
-        )
-        if live is None or not run.owns(live, recorded_uid=entry.uid):
-            continue
-        if policy is DeletionPolicy.RETAIN_DATA:
-            await retain_volumes(run, live)
-        if live.deletion_timestamp:
-            continue
-        retention = live.body.get("spec", {}).get("persistentVolumeClaimRetentionPolicy", {})
-        if retention.get("whenDeleted", "Retain") != wanted:
-            await run.ports.cluster.retain_volumes(run.namespace, live, deleted=wanted)
-            run.progress.changed = True
-            waiting.append(live)
-        elif live.body.get("status", {}).get("observedGeneration", 0) < live.generation:
-            waiting.append(live)
-    return waiting
-
-
-async def _remove_wave(run: Run, wave: tuple[Entry, ...]) -> list[Observed]:
-    leaving, refused = [], []
+    leaving: list[Observed] = []
+    refused: list[ReconcileError] = []
     for entry in wave:
         try:
-            removed = await remove(run, entry)
+            live = await _unsettled(run, entry, policy)
+            if live is None:
+                live = await _removed(run, entry)
         except ReconcileError as error:
-            if error.reason is Reason.CLUSTER_UNAVAILABLE:
+            away = [each for each in (*refused, error) if each.reason is Reason.CLUSTER_UNAVAILABLE]
+            if len(away) > 1:
                 raise
-            refused.append(error)  # it holds up the waves below, but nothing beside it
+            refused.append(error)
             continue
-        if removed.fate is Removal.LEAVING and removed.live is not None:
-            leaving.append(removed.live)
-        elif removed.fate is Removal.NOT_OURS and not run.claim.status.condition_set.is_true("Deleting"):
-            run.tell(
-                Reason.OWNERSHIP_CONFLICT,
-                f"{entry.ref} does not carry this claim's mark: left as it is.",
-                warning=True,
-            )
+        if live is not None:
+            leaving.append(live)
     if refused:
-        raise refused[0]
+        raise _together(refused, leaving, run)
     return leaving
+
+
+async def _unsettled(run: Run, entry: Entry, policy: DeletionPolicy) -> Observed | None:
+    """A StatefulSet whose controller has yet to learn whether its volumes stay (KEP-1847); None: it may go.
+
+    The policy may have been edited just before the deletion: deleting the StatefulSet then would go by the old one.
+    Volumes that stay get their tombstones while it tells which they are.
+    """
+    if entry.ref.kind != STATEFUL_SET.kind:
+        return None
+    live = await run.ports.cluster.get(run.namespace, entry.ref)
+    if live is None or not run.owns(live, recorded_uid=entry.uid):
+        return None
+    if policy is DeletionPolicy.RETAIN_DATA:
+        await retain_volumes(run, live)
+    if live.deletion_timestamp:
+        return None
+    wanted = "Delete" if policy is DeletionPolicy.DELETE else "Retain"
+    retention = live.body.get("spec", {}).get("persistentVolumeClaimRetentionPolicy", {})
+    if retention.get("whenDeleted", "Retain") != wanted:
+        await run.ports.cluster.retain_volumes(run.namespace, live, deleted=wanted)
+        run.progress.changed = True
+        return live
+    return live if live.body.get("status", {}).get("observedGeneration", 0) < live.generation else None
+
+
+async def _removed(run: Run, entry: Entry) -> Observed | None:
+    """The object, when its deletion was asked for and it is still there."""
+    removed = await remove(run, entry)
+    if removed.fate is Removal.LEAVING:
+        return removed.live
+    if removed.fate is Removal.NOT_OURS and not run.claim.status.condition_set.is_true("Deleting"):
+        message = f"{entry.ref} does not carry this claim's mark: left as it is."
+        run.tell(Reason.OWNERSHIP_CONFLICT, message, warning=True)
+    return None
+
+
+def _together(refused: list[ReconcileError], leaving: list[Observed], run: Run) -> ReconcileError:
+    """The first refusal, with what else stands in the way in its message."""
+    first, *others = refused
+    more = [error.message for error in others]
+    if leaving:
+        more.append(waiting_message(leaving, now=run.now()))
+    if not more:
+        return first
+    message = listed(first.message.rstrip("."), more)
+    return type(first)(first.reason, message, actor=first.actor, remedy=first.remedy)
 
 
 async def _complete(run: Run, recorded: Inventory) -> Inventory:

@@ -24,13 +24,25 @@ class Page:
 
 
 async def list_pages(
-    client: KubeClient, kind: Kind, request: Request, *, query: str = "", accept: str = paths.JSON
+    client: KubeClient,
+    kind: Kind,
+    request: Request,
+    *,
+    query: str = "",
+    accept: str = paths.JSON,
+    unserved_is_empty: bool = False,
 ) -> AsyncIterator[Page]:
-    """The pages of one consistent list of a kind in all namespaces. Raises Waiting when the API server refuses one."""
+    """The pages of one consistent list of a kind in all namespaces. Raises Waiting when the API server refuses one.
+
+    With ``unserved_is_empty`` a kind that it does not serve has no page, and is no error.
+    """
     token = ""
     while True:
         path = f"{paths.collection(kind)}?limit={_PAGE}{query}{token}"
-        raw = require(await client.send("GET", path, accept=accept), request)
+        answer = await client.send("GET", path, accept=accept)
+        if unserved_is_empty and answer.is_absent:
+            return
+        raw = require(answer, request)
         metadata = raw["metadata"]
         yield Page(
             raw["items"] or (), metadata["resourceVersion"]

@@ -112,8 +112,11 @@ class Reflector:
         pause = _FIRST_PAUSE
         while True:
             try:
-                await listing.relist()
-                pause, wait = _FIRST_PAUSE, self._patience.relist
+                if await listing.relist():
+                    pause, wait = _FIRST_PAUSE, self._patience.relist
+                else:
+                    _log.warning("not listed", error="The API server does not serve this kind.")
+                    pause, wait = min(30.0, pause * 2), pause
             except OcdpError as error:
                 _log.warning("not listed", error=str(error))
                 pause, wait = min(30.0, pause * 2), pause

@@ -116,17 +116,27 @@ class KindWatch:
             return True
         return False
 
-    async def relist(self) -> None:
-        """Lists the kind, page by page, and reports what changed and what is gone."""
+    async def relist(self) -> bool:
+        """Lists the kind, page by page, and reports what changed and what is gone.
+
+        False: the API server does not serve the kind, and so nothing of it is there.
+        """
         self._seen = set()
         version = ""
         accept = paths.JSON if self._kind.observes_status else paths.METADATA_LIST
         query = f"&{self._selector}"
-        async for page in list_pages(self._client, self._kind, self._request, query=query, accept=accept):
+        pages = list_pages(
+            self._client, self._kind, self._request, query=query, accept=accept, unserved_is_empty=True
+        )
+        async for page in pages:
             for raw in page.items:
                 self._change(raw)
             version = page.version
+        if not version:
+            self._seen, self.listed = None, True
+            return False
         self._end_list(version)
+        return True
 
     async def _follow(self) -> None:
         """One watch, from where we are until the server ends it."""
@@ -151,6 +161,7 @@ class KindWatch:
     def _refused(self, refusal: Answer) -> None:
         if refusal.status == _GONE:
             raise _Expired
+        self.listed = self.listed or refusal.is_absent  # not served: nothing of the kind is there
         refuse(refusal, self._request)
 
     async def _take_in(self, lines: AsyncIterator[bytes]) -> None:

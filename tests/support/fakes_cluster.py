@@ -18,7 +18,7 @@ from ocdp_operator.model.kinds import CLAIM, INGRESS, SECRET, Kind
 from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
 from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
-from tests.support.field_ownership import Raw, applied, merged, updated
+from tests.support.field_ownership import Raw, applied, json_merged, merged, remove_at, updated
 
 _Place = tuple[str, ObjectRef]
 
@@ -380,27 +380,5 @@ def _visible(kind: Kind, raw: Raw) -> Raw:
     return raw if kind.observes_status else {"metadata": raw["metadata"]}
 
 
-def json_merged(value: Any, patch: Any) -> Any:
-    """RFC 7396."""
-    if not isinstance(patch, dict):
-        return deepcopy(patch)
-    result = deepcopy(value) if isinstance(value, dict) else {}
-    for name, part in patch.items():
-        if part is None:
-            result.pop(name, None)
-        else:
-            result[name] = json_merged(result.get(name), part)
-    return result
-
-
 def _encoded(text: Mapping[str, str]) -> dict[str, str]:
     return {key: base64.b64encode(value.encode()).decode() for key, value in text.items()}
-
-
-def remove_at(raw: Any, pointer: str) -> None:
-    """RFC 6902's ``remove``."""
-    *way, last = pointer.split("/")[1:]
-    node = raw
-    for name in way:
-        node = node[int(name) if isinstance(node, list) else name]
-    del node[int(last) if isinstance(node, list) else last]

@@ -196,3 +196,25 @@ def _tree(paths: set[Path]) -> Raw:
         for step in path:
             node = node.setdefault(step, {})
     return tree
+
+
+def json_merged(value: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return deepcopy(patch)
+    result = deepcopy(value) if isinstance(value, dict) else {}
+    for name, part in patch.items():
+        if part is None:
+            result.pop(name, None)
+        else:
+            result[name] = json_merged(result.get(name), part)
+    return result
+
+
+def remove_at(raw: Any, pointer: str) -> None:
+    """RFC 6902's ``remove``."""
+    *way, last = pointer.split("/")[1:]
+    node = raw
+    for name in way:
+        node = node[int(name) if isinstance(node, list) else name]
+    del node[int(last) if isinstance(node, list) else last]

@@ -181,10 +181,9 @@ def _running(claim: WorkloadClaim) -> Pairs:
         others = [each for each in newest if each not in status.profiles] or newest
         yield "update", f"profile {profiles(others)} is there: ocdp claim upgrade {claim.key.name}"
     if status.pending_prune:
-        yield (
-            "blocked",
-            f"{status.pending_prune.reason} ({len(status.pending_prune.objects)} objects; docs/operations.md)",
-        )
+        count = len(status.pending_prune.objects)
+        meant = f"If it is meant: ocdp claim approve {claim.key.name}"
+        yield "blocked", f"{status.pending_prune.reason} ({count} objects) {meant}"
 
 
 def _failure(status: ClaimStatus, *, beside: Condition | None = None) -> Pairs:

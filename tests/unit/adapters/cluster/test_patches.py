@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.cluster_worlds import config_map, deployment
-from tests.support.fakes_cluster import json_merged, remove_at
-from tests.support.field_ownership import applied, merged, updated
+from tests.support.field_ownership import applied, json_merged, merged, remove_at, updated
 
 from ocdp_operator.adapters.cluster.patches import disowning_patch, merge_patch
 from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT

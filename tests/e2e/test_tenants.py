@@ -7,31 +7,8 @@ import asyncio
 import pytest
 
 from ocdp_operator.dev.errors import LocalEnvironmentError
-from ocdp_operator.dev.operator import OperatorProcess
-from tests.support.apps import app_files, claim, deployment, document
+from tests.support.apps import claim, document
 from tests.support.world import Team, condition, eventually
-
-
-async def test_a_force_pushed_tag_changes_nothing_in_the_cluster(team: Team, operator: OperatorProcess):
-    await team.claim("ide")
-    before = await team.ready("ide")
-    versions = {name: item["metadata"]["resourceVersion"] for name, item in (await team.objects()).items()}
-    other = deployment()
-    other["spec"]["minReadySeconds"] = 7
-    moved = await team.repository.commit(app_files(deployment=document(other)), "moved")
-    await team.repository.tag("v1", moved, force=True)
-
-    await operator.restart(resyncSeconds=1)
-    await team.claim("ide", values={"greeting": "rendered again"})
-    after = await team.ready("ide")
-    assert after["status"]["template"]["commit"] == before["status"]["template"]["commit"] != moved
-    live = (await team.objects())["Deployment/ide-web"]
-    assert "minReadySeconds" not in live["spec"]
-    assert {"Service/ide-web", "ServiceAccount/ide-web"} <= {
-        name
-        for name, item in (await team.objects()).items()
-        if item["metadata"]["resourceVersion"] == versions.get(name)
-    }
 
 
 async def test_two_workspaces_cannot_see_each_other(new_team):

@@ -299,6 +299,12 @@ class FakeCluster:
         live = self.objects[namespace, ref]
         self._store_object((namespace, ref), live, updated(live, merged(live, change), manager))
 
+    def scale(self, namespace: str, ref: ObjectRef, count: int, *, manager: str) -> None:
+        """Scales by the subresource: an autoscaler does so as ``kube-controller-manager``, a person as ``kubectl``."""
+        live = self.objects[namespace, ref]
+        after = updated(live, merged(live, {"spec": {"replicas": count}}), manager, "scale")
+        self._store_object((namespace, ref), live, after)
+
     def strip_managers(self, namespace: str, ref: ObjectRef) -> None:
         """Empties ``managedFields``, as some tools do: the next apply makes ``before-first-apply`` of what is there."""
         live = self.objects[namespace, ref]

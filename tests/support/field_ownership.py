@@ -54,7 +54,7 @@ def applied(live: Raw | None, manifest: Raw) -> Raw:
 def updated(live: Raw, changed_to: Raw, manager: str, subresource: str = "") -> Raw:
     """The object after somebody else's plain update."""
     result = deepcopy(changed_to)
-    if subresource:
+    if subresource not in ("", "scale"):
         result["metadata"]["managedFields"] = live["metadata"].get("managedFields", [])
         return result
     before, after = dict(_flat(_owned_parts(live))), dict(_flat(_owned_parts(result)))
@@ -64,7 +64,7 @@ def updated(live: Raw, changed_to: Raw, manager: str, subresource: str = "") -> 
     entries = _entries(live)
     for fields in entries.values():
         fields.difference_update(changed)
-    entries.setdefault((manager, "Update", ""), set()).update(changed & after.keys())
+    entries.setdefault((manager, "Update", subresource), set()).update(changed & after.keys())
     _write_entries(result, entries, _times(live))
     return result
 

@@ -35,6 +35,8 @@ ROTATED: Final = "ocdp.io/rotated"
 """Annotation on the credentials Secret: the last request for a rotation that its values follow."""
 GENERATED_KEYS: Final = "ocdp.io/generated-keys"
 """Annotation on the credentials Secret: the keys whose values the operator made, with commas between them."""
+IGNORED_FIELDS: Final = "ocdp.io/ignored-fields"
+"""Annotation on an object: the fields of it that are left to others (``model/ignoring.py``)."""
 
 CLAIM_UID: Final = "ocdp.io/claim-uid"
 """Label on top-level objects; what the reflector and a release without inventory select by."""

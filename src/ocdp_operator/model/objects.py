@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocdp_operator.model.ignoring import REPLICAS, SCALABLE, ignored_paths, without, without_owned
 from ocdp_operator.model.kinds import SECRET, WORKLOAD, Kind, find_kind
 from ocdp_operator.model.names import FIELD_MANAGER, OWNER, credentials_name
 from ocdp_operator.model.wire import digest
 
 _OF_AN_APPLY = ("apiVersion", "fieldsV1", "time")
 """What the digest of an apply is made of."""
+_AUTOSCALER = ("kube-controller-manager", "scale")
+"""Manager and subresource by which a HorizontalPodAutoscaler writes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,11 +97,18 @@ class Manifest:
 
     @property
     def sent_digest(self) -> str:
-        """Tells whether the object must be sent again. Of a Secret only the keys count, never a value."""
+        """Tells whether the object must be sent again: not for a field that is left to others, nor a Secret's value."""
         if self.ref.kind != SECRET.kind:
-            return digest(self.body)
+            return digest(self._counted)
         keys = {part: sorted(self.body.get(part) or ()) for part in ("data", "stringData")}
         return digest({**self.body, **keys})
+
+    @property
+    def _counted(self) -> Mapping[str, Any]:
+        body: Mapping[str, Any] = self.body
+        for path in ignored_paths(self.body["metadata"]):
+            body = without(body, path)
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +124,8 @@ class Observed:
     """Digest of our ``Apply`` entry in managedFields, with the second of our last change; empty when there is none.
 
     The fields alone would not tell that a process of ours, late and forgotten, changed the value of one that is still ours.
-    An apply that changes nothing leaves the time as it is.
+    An apply that changes nothing leaves the time as it is. Fields that are left to others do not count; the replicas that an
+    autoscaler took from us count as ours.
     """
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -125,6 +136,10 @@ class Observed:
     """A ``before-first-apply`` manager holds fields (KEP-555): they would never be pruned."""
     foreign_parts: tuple[str, ...] = ()
     """JSON pointers of containers, initContainers and volumes in the pod template that we did not send."""
+    autoscaled: bool = False
+    """An autoscaler owns how many pods there are, and the object does not leave that to others by itself."""
+    plain_digest: str = ""
+    """Of an autoscaled object the digest of our entry as it is."""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -134,13 +149,16 @@ class Observed:
         annotations = metadata.get("annotations") or {}
         managed = metadata.get("managedFields") or ()
         own = _own_apply_entry(managed)
+        counted = _counted(own, metadata)
+        autoscaled = is_autoscaled(kind.kind, metadata)
+        plain = _digest(counted)
         return cls(
             ref=ObjectRef(kind.group, kind.kind, metadata["name"]),
             namespace=metadata.get("namespace", ""),
             uid=metadata["uid"],
             resource_version=metadata["resourceVersion"],
             mark=Mark.parse(annotations.get(OWNER, "")),
-            applied_digest=digest([own.get(part) for part in _OF_AN_APPLY]) if own else "",
+            applied_digest=_digest(_with_replicas(counted)) if autoscaled else plain,
             generation=metadata.get("generation", 0),
             labels=metadata.get("labels") or {},
             annotations=annotations,
@@ -148,6 +166,8 @@ class Observed:
             finalizers=tuple(metadata.get("finalizers") or ()),
             before_first_apply=any(entry.get("manager") == "before-first-apply" for entry in managed),
             foreign_parts=_foreign_parts(raw, own),
+            autoscaled=autoscaled,
+            plain_digest=plain if autoscaled else "",
             body={part: raw[part] for part in ("spec", "status") if part in raw}
             if kind.observes_status
             else {},
@@ -163,6 +183,38 @@ def _own_apply_entry(managed: Any) -> Mapping[str, Any] | None:
         ):
             return dict(entry)
     return None
+
+
+def _counted(own: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Our entry without the fields that are left to others."""
+    if own is None:
+        return None
+    fields = own.get("fieldsV1") or {}
+    for path in ignored_paths(metadata):
+        fields = without_owned(fields, path)
+    return {**own, "fieldsV1": fields}
+
+
+def _with_replicas(own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if own is None:
+        return None
+    fields = own["fieldsV1"]
+    return {**own, "fieldsV1": {**fields, "f:spec": {**fields.get("f:spec", {}), "f:replicas": {}}}}
+
+
+def _digest(own: Mapping[str, Any] | None) -> str:
+    return digest([own.get(part) for part in _OF_AN_APPLY]) if own else ""
+
+
+def is_autoscaled(kind: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether the controller manager set the replicas as an autoscaler does; ``kubectl scale`` is another manager."""
+    if kind not in SCALABLE or REPLICAS in ignored_paths(metadata):
+        return False
+    return any(
+        (entry.get("manager"), entry.get("subresource")) == _AUTOSCALER
+        and "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        for entry in metadata.get("managedFields") or ()
+    )
 
 
 def _foreign_parts(raw: Mapping[str, Any], own: Mapping[str, Any] | None) -> tuple[str, ...]:

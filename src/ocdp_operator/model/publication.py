@@ -17,6 +17,7 @@ from ocdp_operator.errors import OcdpError, Stalled
 from ocdp_operator.model.documents import load_documents
 from ocdp_operator.model.faults import Fault, dotted, unstorable
 from ocdp_operator.model.identifier import Identifier, Subject
+from ocdp_operator.model.ignoring import pointer_fault
 from ocdp_operator.model.kinds import RUNTIME_KINDS
 from ocdp_operator.model.mapping_faults import mappings_faults, source_fault
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
@@ -302,5 +303,13 @@ def template_faults(entry: TemplateEntry) -> Iterator[Fault]:
     for index, kind in enumerate(entry.allowed_kinds):
         if kind not in names:
             yield Fault(f"allowedKinds[{index}]", f"the operator never writes a {kind}")
+    yield from _ignore_faults(entry)
     if not entry.examples:
         yield Fault("examples", "give at least one example of values; `{}` is one")
+
+
+def _ignore_faults(entry: TemplateEntry) -> Iterator[Fault]:
+    for index, rule in enumerate(entry.ignore):
+        for number, pointer in enumerate(rule.pointers):
+            if (why := pointer_fault(rule.target.kind, pointer)) is not None:
+                yield Fault(f"ignore[{index}].pointers[{number}]", why)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from ocdp_operator.model.claim import DeletionPolicy, UpgradePolicy
+from ocdp_operator.model.ignoring import IgnoreRule
 from ocdp_operator.model.mapping import Mapping_
 from ocdp_operator.model.profile import Environment, ProfileRef, ProfileRevision
 from ocdp_operator.model.secrets import SecretUse
@@ -34,6 +35,8 @@ class RevisionBody(WireModel):
     """Kinds a rendering may hold, as ``Kind`` or ``Kind.group``; empty: the operator's own list."""
     credentials_secret: str = "credentials"  # noqa: S105 - the name of a Secret
     """The name by which the base refers to its Secret; the overlay brings it, and references follow."""
+    ignore: tuple[IgnoreRule, ...] = Field(default=(), max_length=50)
+    """Fields of the rendered objects that others may own: they are never put back."""
     examples: tuple[dict[str, Any], ...] = ()
     defaults: TemplateDefaults = TemplateDefaults()
 

@@ -105,7 +105,7 @@ def _difference(entry: Entry, live: Observed, claim_uid: str) -> tuple[DriftKind
             DriftKind.FOREIGN_PARTS,
             f"has {shown(live.foreign_parts[0])}{more}, which the claim did not send",
         )
-    if not entry.applied or live.applied_digest != entry.applied:
+    if not entry.applied or entry.applied not in (live.applied_digest, live.plain_digest):
         return DriftKind.FIELDS_CHANGED, "has fields that no longer are as they were applied"
     return None
 

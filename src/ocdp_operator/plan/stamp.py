@@ -28,6 +28,7 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.model.workload import WorkloadSource, WorkloadSpec
 from ocdp_operator.plan.content_names import HASH, with_content_name
 from ocdp_operator.plan.health import Health
+from ocdp_operator.plan.ignoring import left_to_others
 from ocdp_operator.plan.order import object_order
 from ocdp_operator.plan.references import secret_names
 from ocdp_operator.plan.rollouts import single_writer_volumes, with_safe_rollout
@@ -87,6 +88,7 @@ def stamp(
         if manifest.ref.kind == STATEFUL_SET.kind:
             body = _with_retention(body, workload.deletion_policy)
         stamped.append(replace(manifest, body=body))
+    stamped = left_to_others(stamped, workload.revision.body.ignore, f"{workload.claim_name}-")
     generated = _generated_names(workload.claim_name, content_named)
     return Desired(tuple(stamped), Inventory.of(_entry(manifest, generated) for manifest in stamped))
 

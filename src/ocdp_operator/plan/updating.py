@@ -14,6 +14,7 @@ from typing import Any, Final
 from ocdp_operator.model.kinds import DEPLOYMENT, PVC, STATEFUL_SET
 from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.plan.fields import list_at, part_at
+from ocdp_operator.plan.ignoring import as_to
 from ocdp_operator.plan.immutability import (
     FieldConflict,
     Sides,
@@ -94,6 +95,7 @@ def plan_update(
     """
     if live is None:
         return Update(manifest.ref, Way.CREATE)
+    manifest = as_to(manifest, live)
     sides = Sides(_without_server(manifest.body), live, owned_fields(live))
     conflicts = [*fixed_fields(manifest.ref.kind, sides)]
     planned = Update(manifest.ref, Way.IN_PLACE if _differs(sides) else Way.UNCHANGED)

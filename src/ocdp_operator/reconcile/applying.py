@@ -13,6 +13,7 @@ from ocdp_operator.model.kinds import SECRET, STATEFUL_SET
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.telemetry import Tally
+from ocdp_operator.reconcile.ignoring import as_to_live
 from ocdp_operator.reconcile.retaining import check_volumes, kept_from_former, reclaim, reclaim_volumes
 from ocdp_operator.reconcile.run import Run
 from ocdp_operator.reconcile.updating import Updates, prepare
@@ -85,7 +86,7 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
     cluster, observed = run.ports.cluster, None
     if entry.uid and await _is_recorded(run, entry):
         with suppress(Conflict):  # gone, or another object by now: as if none were recorded
-            observed = await cluster.apply(run.namespace, manifest, uid=entry.uid)
+            observed = await cluster.apply(run.namespace, await as_to_live(run, manifest), uid=entry.uid)
     if observed is None:
         if entry.uid:
             await _still_asked_for(run)  # it may have gone because the claim did
@@ -153,8 +154,9 @@ async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> Obse
             check_owner(run, live)
             if run.owns(live):  # whatever comes next: another attempt need not find it out again
                 run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
+        sent = await as_to_live(run, manifest) if live is not None else manifest
         with suppress(Conflict):
-            return await run.ports.cluster.apply(run.namespace, manifest, uid=live.uid if live else "")
+            return await run.ports.cluster.apply(run.namespace, sent, uid=live.uid if live else "")
     raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} {what} while it was applied.")
 
 

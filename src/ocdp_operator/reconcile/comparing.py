@@ -23,6 +23,7 @@ from ocdp_operator.plan.difference import (
     comparable,
     differences,
 )
+from ocdp_operator.plan.ignoring import as_to
 from ocdp_operator.plan.inner_files import looked_into
 from ocdp_operator.plan.layers import Naming
 from ocdp_operator.plan.means import growth_note, held_change, means_of
@@ -170,8 +171,11 @@ def _owns(seen: Preview, live: Mapping[str, Any], ref: ObjectRef) -> bool:
 
 def _sendable(manifest: Manifest, live: Mapping[str, Any] | None) -> Manifest:
     """As the operator would send it: to the object that lives, or as a new one; a Secret without its data."""
+    is_same = live is not None and live["metadata"]["name"] == manifest.ref.name
+    if live is not None and is_same and manifest.ref.kind != SECRET.kind:
+        manifest = as_to(manifest, live)
     body = dict(manifest.body)
-    if live is not None and live["metadata"]["name"] == manifest.ref.name:
+    if live is not None and is_same:
         body["metadata"] = {**body["metadata"], "uid": live["metadata"]["uid"]}
     if manifest.ref.kind == SECRET.kind:
         body = {key: value for key, value in body.items() if key not in _DATA}

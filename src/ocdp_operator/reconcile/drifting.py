@@ -9,9 +9,10 @@ from dataclasses import replace
 from ocdp_operator.errors import Reason, ReconcileError
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.kinds import SECRET
-from ocdp_operator.model.objects import Manifest
+from ocdp_operator.model.objects import Manifest, is_autoscaled
 from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift, fought_over, told
+from ocdp_operator.plan.ignoring import ours, without_replicas
 from ocdp_operator.plan.ownership import lost_fields
 from ocdp_operator.reconcile.circuit import Judgement
 from ocdp_operator.reconcile.run import Run
@@ -80,7 +81,9 @@ async def _explained(run: Run, manifest: Manifest | None, drift: Drift) -> Drift
     with suppress(ReconcileError):
         raw = await run.ports.cluster.read(run.namespace, drift.ref)
         if raw is not None:
-            return replace(drift, fields=lost_fields(manifest.body, raw))
+            autoscaled = is_autoscaled(manifest.ref.kind, raw["metadata"])
+            sent = without_replicas(manifest) if autoscaled else manifest
+            return replace(drift, fields=lost_fields(ours(sent), raw))
     return drift
 
 

@@ -14,6 +14,7 @@ from ocdp_operator.model.publication import TemplateEntry
 from ocdp_operator.model.template import Bound, ResolvedWorkload
 from ocdp_operator.model.wire import digest
 from ocdp_operator.plan.environment import with_environment
+from ocdp_operator.plan.ignoring import missed
 from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.policy import Limits, check
 from ocdp_operator.plan.proof import Case, answer_of, bare_profile, cases, claim_of, example_profile
@@ -86,6 +87,8 @@ class _Proving:
     """What was rendered already: values by their mapping, and sets of components."""
     bases: dict[tuple[str, ...], Rendered | None] = field(default_factory=dict)
     """The base with these components and no mapping; None: it cannot be rendered."""
+    ignored: frozenset[str] | None = None
+    """What of the ``ignore`` list meant nothing in any rendering so far; None: there was none."""
     files: set[tuple[int, tuple[str, ...]]] = field(default_factory=set)
     """Mappings to files of ConfigMaps that were tried alone, with the components."""
 
@@ -125,6 +128,7 @@ class _Proving:
             for choice, component in (mapping.components or {}).items():
                 if component is not None and not any(component in chosen for chosen in self.bases):
                     yield f"mappings[{index}].components.{choice}, {component}: {remedy}"
+        yield from sorted(self.ignored or ())
 
     async def _try(self, case: Case, profiles: Sequence[ProfileRevision], *, bare: bool = False) -> None:
         answer = answer_of(self.entry, self.commit, profiles)
@@ -169,11 +173,17 @@ class _Proving:
         try:
             rendered = await render_bound(self.ports, bound)
             self.renderings += 1
+            self._look_for_ignored(rendered, bound)
             check(with_environment(rendered.rendering, bound), bound, self.limits)
         except Stalled as error:
             self._refused(case, error)
             return False
         return True
+
+    def _look_for_ignored(self, rendered: Rendered, bound: ResolvedWorkload) -> None:
+        manifests, prefix = rendered.rendering.manifests, f"{bound.claim_name}-"
+        misses = frozenset(missed(self.entry.ignore, manifests, prefix))
+        self.ignored = misses if self.ignored is None else self.ignored & misses
 
     async def _base(self, bound: ResolvedWorkload) -> Rendered | None:
         if bound.components not in self.bases:

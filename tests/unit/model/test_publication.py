@@ -99,6 +99,22 @@ WRONG = {
         {"allowedKinds": ["ClusterRole"]},
         "allowedKinds[0]: the operator never writes a ClusterRole",
     ),
+    "an ignored field that the policy guards": (
+        {
+            "ignore": [
+                {"target": {"kind": "Deployment"}, "pointers": ["/spec/template/spec/serviceAccountName"]}
+            ]
+        },
+        "ignore[0].pointers[0]: this field of a Deployment is always the template's",
+    ),
+    "an ignored kind": (
+        {"ignore": [{"target": {"kind": "Secret"}, "pointers": ["/data/a"]}]},
+        "ignore[0].pointers[0]: no field of a Secret can be ignored",
+    ),
+    "an ignore rule without pointers": (
+        {"ignore": [{"target": {"kind": "Deployment"}, "pointers": []}]},
+        "ignore[0].pointers: ",
+    ),
     "a mapping without target": (
         {"mappings": [{"from": "values.exposure"}]},
         "mappings[0]: a mapping has exactly one",

@@ -154,3 +154,32 @@ async def test_more_than_can_be_rendered_is_counted(bench: Bench):
     assert proof.faults == ()
     assert proof.renderings == MAX_RENDERINGS
     assert proof.unproven == 22
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        pytest.param({"target": {"kind": "Deployment", "name": "web"}, "pointers": ["/spec/replicas"]}, "", id="there"),
+        pytest.param({"target": {"kind": "Deployment"}, "pointers": ["/spec/replicas"]}, "", id="every one"),
+        pytest.param(
+            {"target": {"kind": "Deployment", "name": "other"}, "pointers": ["/spec/replicas"]},
+            "ignore[0].target: there is no Deployment other",
+            id="no such object",
+        ),
+        pytest.param(
+            {"target": {"kind": "StatefulSet"}, "pointers": ["/spec/replicas"]},
+            "ignore[0].target: there is no StatefulSet at all",
+            id="none of the kind",
+        ),
+        pytest.param(
+            {"target": {"kind": "Deployment"}, "pointers": ["/spec/template/spec/containers/7/image"]},
+            "ignore[0].pointers[0]: /spec/template/spec/containers/7/image leads through a list without such an item",
+            id="no such container",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_a_template_ignores_must_be_in_some_rendering(
+    bench: Bench, rule: dict[str, Any], fault: str
+):
+    proof = await bench.proof(ignore=[rule])
+    assert proof.faults == ((fault,) if fault else ())

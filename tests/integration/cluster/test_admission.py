@@ -227,6 +227,34 @@ async def test_an_object_of_others_is_neither_taken_nor_deleted(world: RealWorld
     )
 
 
+async def test_of_a_volume_without_a_mark_only_the_tombstone_is_written(world: RealWorld):
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-ide-web-0", "labels": {"app": "web"}, "annotations": {"theirs": "yes"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    await world.create(volume)
+
+    async def patch(metadata: Raw, **rest: Raw) -> str:
+        body = json.dumps({"metadata": metadata, **rest})
+        return await as_operator(world, "patch", "pvc", "data-ide-web-0", "--type=merge", "-p", body)
+
+    said = {"labels": {"ocdp.io/retained": "true"}, "annotations": {"ocdp.io/retained": "{}"}}
+    await patch(said)
+    for more in (
+        {"labels": {"app": "mine"}}, {"labels": {"app": None}}, {"annotations": {"theirs": None}},
+        {"annotations": {"more": "x"}}, {"finalizers": ["x.test/y"]},
+    ):  # fmt: skip
+        with pytest.raises(LocalEnvironmentError, match="does not carry the annotation"):
+            await patch(more)
+    with pytest.raises(LocalEnvironmentError, match="does not carry the annotation"):
+        await patch({}, spec={"resources": {"requests": {"storage": "2Gi"}}})
+    with pytest.raises(LocalEnvironmentError, match="does not carry the operator's mark"):
+        await as_operator(world, "delete", "pvc", "data-ide-web-0")
+    await patch({"labels": {"ocdp.io/retained": None}, "annotations": {"ocdp.io/retained": None}})
+
+
 async def test_what_the_operator_applied_may_be_marked_again(world: RealWorld):
     await apply(world, own(config_map(), world))
     await world.kubectl("annotate", "configmap", "ide-config", f"{OWNER}-")

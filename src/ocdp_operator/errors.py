@@ -271,6 +271,8 @@ class ReconcileError(OcdpError):
         self.stage = entry.stage
         self.actor = actor or entry.actor
         self.remedy = remedy or entry.remedy
+        self.not_before = 0.0
+        """Seconds for which whoever refused wants to be left alone."""
 
 
 class Stalled(ReconcileError):

@@ -61,7 +61,8 @@ def _is_late(run: Run) -> bool:
     if known is None:
         return False
     since = moment(known.last_transition_time)
-    return known.status is Truth.TRUE or since is None or run.now() - since >= _ASK_AFTER
+    # A clock that was set back says nothing of how late it is.
+    return known.status is Truth.TRUE or since is None or not timedelta(0) <= run.now() - since < _ASK_AFTER
 
 
 def _known(run: Run) -> Condition | None:

@@ -39,16 +39,19 @@ class Listing:
     async def run(self, every: float, random: Random) -> None:
         """Lists at once and then about every ``every`` seconds, for ever; soon again after a failure."""
         while True:
-            listed = await self._list()
-            await asyncio.sleep(every * random.uniform(0.8, 1.2) if listed else _RETRY)
+            failure = await self._list()
+            if failure is None:
+                await asyncio.sleep(every * random.uniform(0.8, 1.2))
+            else:
+                await asyncio.sleep(max(_RETRY, failure.not_before))
 
-    async def _list(self) -> bool:
+    async def _list(self) -> ReconcileError | None:
         known = {key: claim.uid for key in self._claims if (claim := self._claims.get(key))}
         try:
             claims = await self._list_claims()
         except ReconcileError as error:
             _log.warning("claims not listed", code=error.reason, error=error.message)
-            return False
+            return error
         for claim in claims:
             if self._claims.put(claim):
                 self._queue.add(claim.key)
@@ -56,7 +59,7 @@ class Listing:
             if self._claims.remove(key, known[key]):  # not one that was made anew meanwhile
                 self._queue.add(key)
         self._claims.listed = True
-        return True
+        return None
 
 
 class CatalogWatch:

@@ -129,7 +129,7 @@ class Reconciler:
             delay = self._backoff(memory, first=0.1)
         except ReconcileError as error:  # the status itself could not be written
             run.progress.failed(error)
-            delay = self._backoff(memory)
+            delay = max(self._backoff(memory), error.not_before)
         except Exception as fault:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
             run.progress.failed(fault)
             delay = self._backoff(memory, first=5.0)
@@ -226,7 +226,7 @@ class Reconciler:
             error = self._as_error(run, fault)
             status = deleting(run.claim, error.reason, error.message, self.now(), failure=Failure.of(error))
             await run.write_status(status)
-            return self._backoff(memory)
+            return max(self._backoff(memory), error.not_before)
         await self._emit(run)
         run.progress.result = Result.RELEASED if released else Result.LEAVING
         if released:
@@ -289,7 +289,7 @@ class Reconciler:
             unwatched = error.reason is Reason.SECRET_NOT_CLAIMABLE
             return self._jittered(min(_UNWATCHED, self.resync_seconds) if unwatched else self.resync_seconds)
         taken = error.reason in _TAKEN
-        delay = self._backoff(memory, first=_TAKEN_RETRY if taken else _FIRST_RETRY)
+        delay = max(self._backoff(memory, first=_TAKEN_RETRY if taken else _FIRST_RETRY), error.not_before)
         return min(delay, self._jittered(_UNWATCHED)) if taken else delay
 
     def _run(self, claim: WorkloadClaim, memory: _Memory) -> Run:

@@ -31,7 +31,9 @@ _TOO_MANY: Final = 429
 _UNAUTHORIZED: Final = 401
 _MOST_TRIES: Final = 3
 _LONGEST_PAUSE: Final = 5.0
-"""Seconds that one ``Retry-After`` may hold up a request."""
+"""Seconds that one ``Retry-After`` may hold up a request; who is to wait longer comes back with another one."""
+_LONGEST_WAIT: Final = 300.0
+"""Seconds of a ``Retry-After`` that are believed."""
 _RENEWAL_SECONDS: Final = 2.0
 """Between two looks at a login that is not accepted: it may take a plugin's process to read it."""
 _READ_ONLY: Final = frozenset({"GET", "HEAD"})
@@ -45,6 +47,8 @@ class Answer:
     content: bytes = field(repr=False)
     authentic: bool = True
     """The API server itself spoke, not something between it and us."""
+    retry_after: float = 0.0
+    """Seconds for which it wants to be left alone, with an answer that is a refusal."""
 
     @property
     def ok(self) -> bool:
@@ -125,13 +129,14 @@ class KubeClient:
         """One request and its answer, whatever that is.
 
         A connection that broke before the answer came is tried once more when doing the request twice is harmless
-        (``repeatable``); ``Retry-After`` of a 429 is obeyed, within bounds; a 401 makes us read our login anew, once.
+        (``repeatable``); a short ``Retry-After`` of a 429 is waited for, a longer one is the caller's to obey; a 401 makes us
+        read our login anew, once.
         """
         headers = {"Content-Type": content_type, "Accept": accept}
         broken = renewed = False
         for tries_left in reversed(range(_MOST_TRIES)):
             try:
-                answer, pause = await self._exchange(method, path, body, headers)
+                answer = await self._exchange(method, path, body, headers)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
                 if broken or not repeatable or isinstance(error, aiohttp.ClientConnectorError):
                     raise unavailable(error) from None
@@ -139,8 +144,8 @@ class KubeClient:
                 continue
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise unavailable(error) from None
-            if answer.status == _TOO_MANY and tries_left:
-                await asyncio.sleep(pause)
+            if answer.status == _TOO_MANY and tries_left and answer.retry_after <= _LONGEST_PAUSE:
+                await asyncio.sleep(answer.retry_after or 1.0)
             elif answer.status == _UNAUTHORIZED and not renewed:
                 renewed = True
                 await self._renew()
@@ -176,9 +181,7 @@ class KubeClient:
         except (aiohttp.ClientError, OSError) as error:
             raise unavailable(error) from None
 
-    async def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[Answer, float]:
+    async def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         if method not in _READ_ONLY:
             if not self.may_write():
                 raise Waiting(
@@ -189,7 +192,7 @@ class KubeClient:
         async with self._request(method, path, body, headers, self._timeout) as response:
             for warning in response.headers.getall("Warning", ()):
                 _log.info("the API server warns", path=path.partition("?")[0], warning=warning[:300])
-            return await _answer(response), _pause(response.headers.get("Retry-After", ""))
+            return await _answer(response)
 
     def _request(
         self,
@@ -249,12 +252,14 @@ def unavailable(error: Exception) -> Waiting:
 async def _answer(response: aiohttp.ClientResponse) -> Answer:
     content = await response.read()
     authentic = response.status != 404 or "Audit-Id" in response.headers or b'"Status"' in content
-    return Answer(response.status, content, authentic)
+    wanted = _seconds(response.headers.get("Retry-After", "")) if response.status >= 400 else 0.0
+    return Answer(response.status, content, authentic, wanted)
 
 
-def _pause(retry_after: str) -> float:
-    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 1.0
-    return min(seconds, _LONGEST_PAUSE)
+def _seconds(retry_after: str) -> float:
+    """API servers give seconds, never a date."""
+    known = retry_after.isascii() and retry_after.isdigit()
+    return min(float(retry_after), _LONGEST_WAIT) if known else 0.0
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -87,7 +87,10 @@ def refuse(answer: Answer, request: Request) -> NoReturn:
     """Raises what the refusal means."""
     status = answer.json()
     text = str(status.get("message") or "")
-    raise _by_admission(text, request) or _by_code(answer.status, status, text, request)
+    error = _by_admission(text, request) or _by_code(answer.status, status, text, request)
+    if isinstance(error, ReconcileError):
+        error.not_before = answer.retry_after
+    raise error
 
 
 def _by_admission(text: str, request: Request) -> OcdpError | None:

@@ -42,7 +42,7 @@ class Patience:
     watch: tuple[int, int] = (240, 300)
     """One request lasts as long as drawn from here, so that the watches of many kinds don't all end at once."""
     relist: float = 600.0
-    """Between lists of a kind that somebody else watches."""
+    """Between lists of a kind, whatever its watch said; one that we watch ourselves, with the next request for a watch."""
     steady: float = 5.0
     """After so long, a watch that ends has not failed: the next one begins at once."""
     settle: float = 0.05
@@ -78,6 +78,9 @@ class KindWatch:
         """Everything up to here is in the store; empty: list anew."""
         self._seen: set[str] | None = None
         """UIDs that the list told of so far, while it is under way."""
+        self._listed_at = float("-inf")
+        self._not_before = 0.0
+        """Seconds that the API server asked for with its last refusal."""
         self._streams_lists = True
         self.pulse = Pulse(shared.patience.silence)
         self.listed = False
@@ -89,6 +92,9 @@ class KindWatch:
         failures = 0
         while True:
             started = monotonic()
+            if started - self._listed_at > self._patience.relist:
+                self._version = ""  # what got lost on the way, with no sign of it, is found again
+            self._not_before = 0.0
             ended_well = await self._try_to_follow()
             if monotonic() - started > self._patience.steady:
                 failures = 0
@@ -96,7 +102,7 @@ class KindWatch:
                     continue
             pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures)
             failures = min(failures + 1, 10)
-            await asyncio.sleep(pause * self._random.uniform(0.5, 1.0))
+            await asyncio.sleep(max(self._not_before, pause * self._random.uniform(0.5, 1.0)))
 
     async def _try_to_follow(self) -> bool:
         try:
@@ -162,6 +168,7 @@ class KindWatch:
         if refusal.status == _GONE:
             raise _Expired
         self.listed = self.listed or refusal.is_absent  # not served: nothing of the kind is there
+        self._not_before = refusal.retry_after
         refuse(refusal, self._request)
 
     async def _take_in(self, lines: AsyncIterator[bytes]) -> None:
@@ -208,6 +215,7 @@ class KindWatch:
         self._version = version
         self.pulse.heard()
         self.listed = True
+        self._listed_at = monotonic()
         for gone in self._store.prune(self._kind, seen, int(self._version)):
             self._tell(gone)
 

@@ -6,10 +6,14 @@ import asyncio
 from collections import defaultdict
 from random import Random
 
-from ocdp_operator.errors import CATALOG, Dependency, ReconcileError, Waiting
+import structlog
+
+from ocdp_operator.errors import CATALOG, Dependency, Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.reconcile.ports import Catalog, Sources
 from ocdp_operator.reconcile.queue import ClaimQueue
+
+_log = structlog.get_logger(__name__)
 
 _SPREAD = 20.0
 """Seconds over which a great many woken claims are spread."""
@@ -64,6 +68,9 @@ class Parking:
             return
         except ReconcileError:
             pass  # it answers, if only with a refusal: the claims will say which
+        except Exception:  # noqa: BLE001 - our own fault ends one probe, never the work on everything
+            _log.exception("probe failed", dependency=dependency.kind, code=Reason.INTERNAL_ERROR)
+            return
         finally:
             self._probing.discard(dependency)
         self._outages.pop(dependency, None)

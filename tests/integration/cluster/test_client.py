@@ -70,6 +70,17 @@ class TestBadDays:
         assert await KubeCluster(through).get(world.namespace, CONFIG) is None
         assert time.monotonic() - started >= 1.0
 
+    async def test_longer_retry_after_is_handed_to_who_asked(
+        self, proxy: FaultyProxy, through: KubeClient, world: RealWorld
+    ) -> None:
+        proxy.refuse("configmaps", 429, **{"Retry-After": "30"})
+        started = time.monotonic()
+        with pytest.raises(Waiting) as caught:
+            await KubeCluster(through).get(world.namespace, CONFIG)
+        assert caught.value.not_before == 30.0
+        assert time.monotonic() - started < 5.0
+        assert len(proxy.requests) == 1
+
     async def test_server_that_stays_busy_is_waited_for(
         self, proxy: FaultyProxy, through: KubeClient
     ) -> None:

@@ -118,3 +118,27 @@ async def test_a_known_outage_lasts_until_a_probe_is_answered(world: Probed):
     world.back = {CATALOG}
     await probed_once(parking, world)
     assert parking.outage_of(CATALOG) is None
+
+
+async def test_a_probe_that_falls_over_ends_no_other_and_is_made_again(world: Probed):
+    queue = ClaimQueue(asyncio.get_running_loop().time)
+    parking = parked(world, queue)
+    first, second = keys(2)
+    parking.park(first, CATALOG, AWAY)
+    parking.park(second, GIT, AWAY)
+    world.back = {CATALOG, GIT}
+    answer, left = world._answer, [3]
+
+    async def falls_over(dependency: Dependency) -> None:
+        await answer(dependency)
+        if dependency == CATALOG and left[0]:
+            left[0] -= 1
+            raise RuntimeError("our own fault")
+
+    world._answer = falls_over  # type: ignore[method-assign]
+    running = asyncio.create_task(parking.run(every=0.001))
+    async with asyncio.timeout(5):
+        taken = {await queue.take(), await queue.take()}
+    assert taken == {first, second}
+    assert not running.done()
+    running.cancel()

@@ -25,12 +25,18 @@ class FaultyProxy:
     def __init__(self, upstream: Cluster) -> None:
         self._upstream = upstream
         self._streams: set[asyncio.Transport] = set()
+        self._port = 0
         self.requests: list[str] = []
         """Method and path with query of each request that came."""
         self.rules: list[Rule] = []
+        self.lies: list[Rule] = []
+        """Answers in place of the server's own to mutating requests, which it has done."""
         self.break_next = 0
         """So many requests are done by the server, and their answers lost."""
         self.silent = False
+        self.rewrite: Callable[[web.Request, bytes], list[bytes]] | None = None
+        """What is told in place of each line of a stream: other lines, or none."""
+        self._stalled: set[asyncio.Transport] = set()
         self.authorizations: list[str] = []
 
     @classmethod
@@ -46,10 +52,8 @@ class FaultyProxy:
             runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             try:
-                site = web.TCPSite(runner, "127.0.0.1", 0)
-                await site.start()
-                host, port = runner.addresses[0][:2]
-                proxy.server = f"http://{host}:{port}"
+                proxy._runner = runner
+                await proxy.come_back()
                 yield proxy
             finally:
                 proxy.cut()
@@ -83,6 +87,26 @@ class FaultyProxy:
 
         self.rules.append(rule)
 
+    async def come_back(self) -> None:
+        """Listens, at the same address as before."""
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        await self._site.start()
+        host, self._port = self._runner.addresses[0][:2]
+        self.server = f"http://{host}:{self._port}"
+
+    async def leave(self) -> None:
+        """Closes the port and breaks every connection: new ones are refused until it comes back."""
+        await self._site.stop()
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        self._streams.clear()
+
+    def stall(self) -> None:
+        """From now on the streams that there are carry nothing more, as if packets were dropped; new ones do."""
+        self._stalled |= self._streams
+
     def cut(self) -> None:
         """Breaks the connections of all streams."""
         for transport in self._streams:
@@ -108,6 +132,11 @@ class FaultyProxy:
             if "watch=true" in request.query_string:
                 return await self._stream(request, response)
             content = await response.read()
+            if request.method not in ("GET", "HEAD"):
+                for lie in self.lies:
+                    answer = lie(request)
+                    if answer is not None:
+                        return answer
             if self.break_next and request.transport is not None:
                 self.break_next -= 1
                 request.transport.abort()
@@ -120,12 +149,22 @@ class FaultyProxy:
         transport = request.transport
         assert isinstance(transport, asyncio.Transport)
         self._streams.add(transport)
+        pending = b""
         with suppress(aiohttp.ClientError, ConnectionError):
             async for chunk in upstream.content.iter_any():
-                if await self._lets_through(request):
-                    await answer.write(chunk)
+                told, pending = self._told(request, pending + chunk)
+                if told and transport not in self._stalled and await self._lets_through(request):
+                    await answer.write(told)
         self._streams.discard(transport)
+        self._stalled.discard(transport)
         return answer
+
+    def _told(self, request: web.Request, content: bytes) -> tuple[bytes, bytes]:
+        """What goes on to the client, and what waits for the end of its line."""
+        if self.rewrite is None:
+            return content, b""
+        *lines, pending = content.split(b"\n")
+        return b"".join(told + b"\n" for line in lines for told in self.rewrite(request, line)), pending
 
     async def _lets_through(self, request: web.Request) -> bool:
         """Whether what a stream carries goes on to the client; it may take its time to say so."""

@@ -254,7 +254,7 @@ def _patience(pod: Observed, seen: Seen, *, others: bool) -> float | None:
         # A node whose clock is ahead would be believed too late: then at once.
         return left if left > 0 and age >= _CLOCK_SKEW else None
     born = moment(_born(pod))
-    if others and cause.weight <= Weight.PENDING and born is not None and _CLOCK_SKEW <= now - born < _YOUNG:
+    if others and cause.weight <= Weight.PENDING and born is not None and abs(now - born) < _YOUNG:
         return max(LOOK_SOON, (_YOUNG - (now - born)).total_seconds())
     return None
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ocdp_operator.dev.errors import LocalEnvironmentError
 from tests.support.apps import app_files, deployment, document, stateful_set
-from tests.support.world import Team, condition, inventory
+from tests.support.world import Team, condition, eventually, inventory
 
 API = "admissionregistration.k8s.io/v1"
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
@@ -25,7 +26,7 @@ def quota(team: Team) -> list[dict[str, Any]]:
 
 def limit_range(team: Team) -> list[dict[str, Any]]:
     metadata = {"name": "small", "namespace": team.namespace}
-    limit = {"type": "Container", "max": {"cpu": "1m"}}
+    limit = {"type": "Container", "min": {"cpu": "1"}}
     return [{"apiVersion": "v1", "kind": "LimitRange", "metadata": metadata, "spec": {"limits": [limit]}}]
 
 
@@ -58,10 +59,27 @@ def webhook_that_is_away(team: Team) -> list[dict[str, Any]]:
 
 REFUSERS = {
     "quota": (quota, "QuotaExceeded", "its pods are refused by a quota: exceeded quota: small, requested: pods=1"),
-    "limit range": (limit_range, "HealthCheckFailed", "its pods are refused by a LimitRange: maximum cpu usage per Container is 1m"),
+    "limit range": (limit_range, "HealthCheckFailed", "its pods are refused by a LimitRange: minimum cpu usage per Container is 1, but request is 10m"),
     "policy": (policy, "HealthCheckFailed", "its pods are refused by an admission policy: ValidatingAdmissionPolicy 'no-pods-"),
     "webhook that is away": (webhook_that_is_away, "HealthCheckFailed", 'its pods are refused by an admission webhook: Internal error occurred: failed calling webhook "images.example.test"'),
 }  # fmt: skip
+
+
+async def refused(team: Team) -> None:
+    """Returns when the API server refuses pods in the namespace: admission takes a moment to know new rules."""
+    pod = deployment()["spec"]["template"] | {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}
+    pod["spec"] = {key: value for key, value in pod["spec"].items() if key != "serviceAccountName"}
+
+    async def check() -> bool:
+        try:
+            await team.platform.kubectl(
+                "create", "--dry-run=server", "-n", team.namespace, "-f", "-", stdin=yaml.safe_dump(pod)
+            )  # fmt: skip
+        except LocalEnvironmentError:
+            return True
+        return False
+
+    await eventually(check, "pods are refused")
 
 
 @pytest.mark.timeout(240)
@@ -74,6 +92,7 @@ async def test_33_refused_pods_are_told_and_come_when_they_may(team: Team, refus
     objects = bodies(team)
     await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
     try:
+        await refused(team)
         await team.claim("ide", deletionPolicy="Delete")
         claim = await team.until("ide", "Ready", "False", reason)
         assert condition(claim, "Ready")["message"].startswith(f"{kind}/ide-web: {words}")

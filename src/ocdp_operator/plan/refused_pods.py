@@ -14,7 +14,7 @@ _LONGEST: Final = 400
 _POD_NAME: Final = re.compile(r'\w+ "[^"]*" is (?:forbidden|invalid): ', re.IGNORECASE)
 """Holds a name that is made anew for each try: left in, the words would never come to rest."""
 _CREATING: Final = re.compile(
-    r"^(?:create (?:Pod|Claim) .{1,300}? failed error|Error creating|Failed to create new replica set \S+): "
+    r"^(?:Create (?:Pod|Claim) .{1,300}? failed error|Error creating|Failed to create new replica set \S+): "
 )
 _LEADS: Final = (
     (re.compile(r"exceeded quota|failed quota|insufficient quota"), Reason.QUOTA_EXCEEDED, "a quota"),

@@ -262,7 +262,7 @@ REFUSALS = {
 @pytest.mark.parametrize(("said", "reason", "words"), REFUSALS.values(), ids=REFUSALS)
 def test_refused_pods_are_told_with_who_refuses_them(said, reason, words):
     refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": said}
-    of_stateful_set = f"create Pod ide-web-0 in StatefulSet ide-web failed error: {said}"
+    of_stateful_set = f"Create Pod ide-web-0 in StatefulSet ide-web failed error: {said}"
 
     for health in (
         health_of(deployment(0, STARTING, refused, existing=0)),

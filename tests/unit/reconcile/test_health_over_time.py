@@ -19,7 +19,7 @@ WEB = builders.ref("Deployment", "ide-web")
 SET = "ide-web-6d4f7c9b5"
 POD = builders.ref("Pod", f"{SET}-abcde")
 DATABASE = builders.ref("StatefulSet", "ide-db")
-FULL = 'create Pod ide-db-0 in StatefulSet ide-db failed error: pods "ide-db-0" is forbidden: exceeded quota: small, requested: pods=1'
+FULL = 'Create Pod ide-db-0 in StatefulSet ide-db failed error: pods "ide-db-0" is forbidden: exceeded quota: small, requested: pods=1'
 
 
 class Clock:

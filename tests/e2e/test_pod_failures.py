@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import pytest
-import yaml
 
-from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.simulation import SIMULATE
 from tests.support.apps import app_files, deployment, document, stateful_set
+from tests.support.simulated_pods import no_simulation, simulate
 from tests.support.world import Claim, Team, condition, eventually, is_ready
 
 IMAGE = "registry.example.test/web:1.0.0"
@@ -42,7 +40,8 @@ async def pod_of(team: Team) -> str:
     return str(pod["metadata"]["name"])
 
 
-async def simulate(team: Team, what: str) -> None:
+async def becomes(team: Team, what: str) -> None:
+    """The pod that runs goes the way of a stage."""
     pod = await pod_of(team)
     await team.platform.kubectl(
         "annotate", "pod", pod, "-n", team.namespace, "--overwrite", f"{SIMULATE}={what}"
@@ -51,16 +50,7 @@ async def simulate(team: Team, what: str) -> None:
 
 async def seconds_until(check: Callable[[], Awaitable[Any]], team: Team, what: str) -> float:
     """Until the claim says so, as the API server's clock has it: since the pod's Ready condition changed."""
-    try:
-        claim = await eventually(check, what, seconds=20, every=0.1)
-    except AssertionError as error:
-        shown = [
-            (await team.platform.get(kind, "-n", team.namespace))["items"]
-            for kind in ("pods", "deployments", "wc")
-        ]
-        raise AssertionError(
-            f"{error}\n{json.dumps([[(o['metadata'].get('annotations'), o['status']) for o in found] for found in shown])}"
-        ) from None
+    claim = await eventually(check, what, seconds=20, every=0.1)
     pod = await team.platform.get("pod", await pod_of(team), "-n", team.namespace)
     (ready,) = [each for each in pod["status"]["conditions"] if each["type"] == "Ready"]
     said = datetime.fromisoformat(condition(claim, "Ready")["lastTransitionTime"])
@@ -99,7 +89,7 @@ async def test_a_pod_that_fails_makes_its_claim_unready_with_the_cause_and_back(
     await team.ready("ide")
     reason, words = CAUSES[simulation]
 
-    await simulate(team, simulation)
+    await becomes(team, simulation)
     took = await seconds_until(becoming(team, "False", reason), team, f"Ready is False for {reason}")
     sys.stdout.write(f"{kind} {simulation}: Ready was False after {took:g} s\n")
 
@@ -108,109 +98,73 @@ async def test_a_pod_that_fails_makes_its_claim_unready_with_the_cause_and_back(
     assert condition(claim, "Ready")["message"] == condition(claim, "Healthy")["message"] == said
     assert condition(claim, "Applied")["status"] == "True"
 
-    await simulate(team, "recovered")
+    await becomes(team, "recovered")
     took = await seconds_until(becoming(team, "True", "Available"), team, "Ready is True again")
     sys.stdout.write(f"{kind} {simulation}: Ready was True again after {took:g} s\n")
     assert await told(team, "ide", reason) == [said]
     assert len(await told(team, "ide", "HealthCheckSucceeded")) == 2
 
 
-async def test_one_failed_probe_is_not_told(team: Team, operator: OperatorProcess) -> None:
+async def test_one_failed_probe_is_not_told(team: Team) -> None:
     await team.publish(app_files(deployment=probed(deployment())))
     await team.claim("ide")
-    before = (await team.ready("ide"))["metadata"]["resourceVersion"]
+    await team.ready("ide")
 
-    await simulate(team, "notready")
-
-    async def unready() -> bool:
+    async def available() -> bool:
         found = await team.platform.get("deployment", "ide-web", "-n", team.namespace)
-        return not found["status"].get("readyReplicas")
+        return bool(found["status"].get("readyReplicas"))
 
-    await eventually(unready, "the Deployment knows", every=0.05)
-    await simulate(team, "recovered")
+    async def unavailable() -> bool:
+        return not await available()
 
-    async def counted() -> bool:
-        return not await unready()
-
-    await eventually(counted, "the Deployment is well again", every=0.05)
-    after = await team.get_claim("ide")
-    assert is_ready(after)
-    assert not await told(team, "ide", "HealthCheckFailed"), before
-
-
-@asynccontextmanager
-async def every_pod(team: Team, **annotations: str) -> AsyncIterator[None]:
-    """Pods that are made in the namespace from now on carry these annotations."""
-    name = f"annotate-{team.namespace}"
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    values = "{" + ", ".join(f'"{key}": "{value}"' for key, value in annotations.items()) + "}"
-    expression = f'[JSONPatch{{op: "add", path: "/metadata/annotations", value: {values}}}]'
-    api = "admissionregistration.k8s.io/v1"
-    policy = {
-        "apiVersion": api, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail", "reinvocationPolicy": "Never", "matchConstraints": {"resourceRules": [rule]},
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
-        },
-    }  # fmt: skip
-    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}}}
-    binding = {
-        "apiVersion": api, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name},
-        "spec": {"policyName": name, "matchResources": here},
-    }  # fmt: skip
-    kubectl = team.platform.kubectl
-    await kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([policy, binding]))
-    pod = deployment()["spec"]["template"] | {"apiVersion": "v1", "kind": "Pod"}
-    pod["metadata"] = {"name": "probe"}
-    pod["spec"] = {key: value for key, value in pod["spec"].items() if key != "serviceAccountName"}
-
-    async def in_force() -> bool:
-        made = await kubectl(
-            "create", "--dry-run=server", "-o", "yaml", "-n", team.namespace, "-f", "-", stdin=yaml.safe_dump(pod)
-        )  # fmt: skip
-        return all(key in made for key in annotations)
-
-    try:
-        await eventually(in_force, "new pods are annotated")
-        yield
-    finally:
-        await kubectl("delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", name)
+    for _ in range(5):
+        before, began = await told(team, "ide", "HealthCheckFailed"), monotonic()
+        await becomes(team, "notready")
+        await eventually(unavailable, "the Deployment knows", every=0.05)
+        await becomes(team, "recovered")
+        await eventually(available, "the Deployment is well again", every=0.05)
+        if monotonic() - began < 2.5:
+            assert is_ready(await team.get_claim("ide"))
+            assert await told(team, "ide", "HealthCheckFailed") == before
+            return
+        await team.ready("ide")  # this machine was slow, and the pod unready for long enough to be believed
+    pytest.skip("the machine is too slow for a pod that is unready for a moment")
 
 
 @pytest.mark.parametrize("simulation", CAUSES)
 async def test_a_first_start_that_fails_names_the_cause(team: Team, simulation: str) -> None:
     await team.publish(app_files(deployment=probed(deployment())))
-    async with every_pod(team, **{SIMULATE: simulation}):
-        await team.claim("ide")
-        status = "Unknown" if simulation == "notready" else "False"
-        words = CAUSES[simulation][1].removesuffix(".")
+    await simulate(team.platform, team.namespace, {"ide": simulation})
+    await team.claim("ide")
+    status = "Unknown" if simulation == "notready" else "False"
+    words = CAUSES[simulation][1].removesuffix(".")
 
-        async def check() -> bool:
-            found = condition(await team.get_claim("ide"), "Ready")
-            return found.get("status") == status and words in found["message"]
+    async def check() -> bool:
+        found = condition(await team.get_claim("ide"), "Ready")
+        return found.get("status") == status and words in found["message"]
 
-        await eventually(check, f"Ready is {status} and says: {words}")
-    await simulate(team, "recovered")
+    await eventually(check, f"Ready is {status} and says: {words}")
+    await no_simulation(team.platform, team.namespace)
+    await becomes(team, "recovered")
     await team.ready("ide")
 
 
 async def test_a_slow_start_is_no_failure(team: Team) -> None:
     await team.publish(app_files(deployment=probed(deployment())))
-    async with every_pod(team, **{SIMULATE: "slow", f"{SIMULATE}-delay": "3s"}):
-        await team.claim("ide")
-        seen = set()
+    await simulate(team.platform, team.namespace, {"ide": "slow"})
+    await team.claim("ide")
 
-        async def check() -> bool:
-            found = await team.get_claim("ide")
-            seen.add(condition(found, "Ready").get("status"))
-            return is_ready(found)
+    async def check() -> bool:
+        found = condition(await team.get_claim("ide"), "Ready")
+        return found.get("status") == "Unknown" and "its containers are being created" in found["message"]
 
-        await eventually(check, "it is Ready in the end")
-    assert "False" not in seen
+    await eventually(check, "Ready is Unknown, and says what is going on")
+    await no_simulation(team.platform, team.namespace)
+    await becomes(team, "recovered")
+    await team.ready("ide")
     found = (await team.platform.get("events", "-n", team.namespace))["items"]
-    assert not [
-        each for each in found if each["involvedObject"]["kind"] == "WorkloadClaim" and each["type"] == "Warning"
-    ]  # fmt: skip
+    claims = [each for each in found if each["involvedObject"]["kind"] == "WorkloadClaim"]
+    assert {each["type"] for each in claims} == {"Normal"}
 
 
 async def test_a_pod_that_no_node_takes_is_told_with_what_is_missing(team: Team) -> None:

@@ -32,6 +32,7 @@ class PlatformPart(StrEnum):
     LABEL = "label"
     MARK = "mark"
     RETENTION = "retention"
+    STATE = "state"
     CREDENTIALS = "credentials"
     """The version by which pods roll, and the type of the credentials Secret."""
     KEPT = "kept"

@@ -43,6 +43,7 @@ _PARTS: Final[tuple[tuple[PlatformPart, re.Pattern[str]], ...]] = (
     (PlatformPart.LABEL, re.compile(".*/(labels|matchLabels|selector)/.*")),
     (PlatformPart.RETENTION, re.compile("/spec/persistentVolumeClaimRetentionPolicy/.*")),
     (PlatformPart.ROLLOUT, re.compile("/spec/strategy(/.*)?")),
+    (PlatformPart.STATE, re.compile("/spec/(replicas|suspend)")),
     (PlatformPart.KIND, re.compile("/(apiVersion|kind)")),
     (PlatformPart.NAME, re.compile(".*[nN]ame")),
 )

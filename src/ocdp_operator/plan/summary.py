@@ -28,7 +28,8 @@ from ocdp_operator.plan.health import Health, Verdict
 from ocdp_operator.plan.wording import listed
 
 _HISTORY = 5
-_ABNORMAL = frozenset({"Reconciling", "Stalled", "Deleting", "Drifted"})
+_SUSPENDED = "Reconciling is suspended, as spec.suspend asks for."
+_ABNORMAL = frozenset({"Reconciling", "Stalled", "Drifted", "Deleting"})
 """Present only while True."""
 _TYPES = ("Ready", "TemplateResolved", "Applied", "Healthy", *sorted(_ABNORMAL))
 _ORDER = {type_: rank for rank, type_ in enumerate(_TYPES)}
@@ -61,6 +62,7 @@ class Facts:
     credentials: SecretRef | None = None
     credentials_version: int = 0
     last_handled_rotation: str = ""
+    last_handled_reconcile_at: str = ""
     drifted: tuple[Drift, ...] = ()
     """Objects that are not as they were applied and are left so, since the claim is suspended."""
     contested: tuple[Drift, ...] = ()
@@ -82,12 +84,10 @@ def in_progress(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatu
 
 def summarize(claim: WorkloadClaim, facts: Facts, now: datetime) -> ClaimStatus:
     """The status at the end of a reconcile, whether it succeeded or not."""
-    generation = claim.generation
-    ready = _ready(facts, generation)
-    wanted = [ready, _resolved(facts, generation), *_applied(claim, facts), *_healthy(claim, facts)]
-    if ready.status is not Truth.TRUE:
-        wanted.append(_abnormal(facts, ready))
-    wanted += _drifted(facts, generation)
+    ready = _ready(claim, facts)
+    wanted = [ready, *_drifted(facts, claim.generation), *_healthy(claim, facts)]
+    if not claim.spec.suspend:  # then nothing was looked up or applied, and what was known stands
+        wanted += [_resolved(facts, claim.generation), *_applied(claim, facts), *_abnormal(facts, ready)]
     conditions = claim.status.condition_set
     for condition in wanted:
         conditions = conditions.put(condition, now=now)
@@ -167,6 +167,10 @@ def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
     health = facts.health
     if health is None:
         return
+    if _is_stopped(claim, facts):
+        message = "Nothing runs whose health could be told: the claim is stopped."
+        yield _condition("Healthy", Truth.UNKNOWN, Reason.STOPPED, message, claim.generation)
+        return
     truth = {Verdict.HEALTHY: Truth.TRUE, Verdict.FAILED: Truth.FALSE, Verdict.PROGRESSING: Truth.UNKNOWN}[
         health.verdict
     ]
@@ -175,8 +179,32 @@ def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
     yield _condition("Healthy", truth, health.reason, health.message, generation)
 
 
-def _ready(facts: Facts, generation: int) -> Condition:
-    error, health = facts.error, facts.health
+def _is_stopped(claim: WorkloadClaim, facts: Facts) -> bool:
+    """Whether the claim is at rest, as it asks for: also an older generation of it, while the newest is refused."""
+    return not claim.spec.running and facts.input_digest.endswith("-Stopped")
+
+
+def _ready(claim: WorkloadClaim, facts: Facts) -> Condition:
+    ready = _ready_but_for_suspend(claim, facts)
+    if not claim.spec.suspend:
+        return ready
+    if facts.applied:
+        return ready.model_copy(update={"message": f"{ready.message} {_SUSPENDED}"})
+    message = f"{_SUSPENDED} What was asked for since is not carried out until it is taken away."
+    return _condition("Ready", Truth.UNKNOWN, Reason.SUSPENDED, message, claim.generation)
+
+
+def _stopped(health: Health, generation: int) -> Condition:
+    message = "Stopped, as spec.running asks for; data and secrets are kept."
+    if health.verdict is not Verdict.HEALTHY:
+        message = f"Stopping, as spec.running asks for: {health.message}"
+    return _condition("Ready", Truth.FALSE, Reason.STOPPED, message, generation)
+
+
+def _ready_but_for_suspend(claim: WorkloadClaim, facts: Facts) -> Condition:
+    error, health, generation = facts.error, facts.health, claim.generation
+    if health is not None and facts.applied and not _denies_applied(facts) and _is_stopped(claim, facts):
+        return _stopped(health, generation)
     if facts.applied and health is not None and not _denies_applied(facts):
         if health.verdict is Verdict.HEALTHY:
             message = f"All {len(health.objects)} objects are applied and healthy."
@@ -190,14 +218,25 @@ def _ready(facts: Facts, generation: int) -> Condition:
     )
 
 
-def _abnormal(facts: Facts, ready: Condition) -> Condition:
-    """Stalled when no retry helps, else Reconciling; never both, and neither while Ready is True (kstatus)."""
+def _abnormal(facts: Facts, ready: Condition) -> Iterator[Condition]:
+    """Stalled when no retry helps, else Reconciling; never both, and neither while Ready is True (kstatus).
+
+    A claim that is stopped, and all of whose pods are gone, is where it was asked to be: neither.
+    """
     error, generation = facts.error, ready.observed_generation
+    rests = (
+        ready.reason is Reason.STOPPED
+        and facts.health is not None
+        and facts.health.verdict is Verdict.HEALTHY
+    )
+    if ready.status is Truth.TRUE or (rests and not isinstance(error, Stalled)):
+        return
     if isinstance(error, Stalled):
-        return _condition("Stalled", Truth.TRUE, error.reason, error.message, generation)
-    if error is not None:
-        return _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING_WITH_RETRY, error.message, generation)
-    return _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING, ready.message, generation)
+        yield _condition("Stalled", Truth.TRUE, error.reason, error.message, generation)
+    elif error is not None:
+        yield _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING_WITH_RETRY, error.message, generation)
+    else:
+        yield _condition("Reconciling", Truth.TRUE, Reason.PROGRESSING, ready.message, generation)
 
 
 def _drifted(facts: Facts, generation: int) -> Iterator[Condition]:
@@ -236,15 +275,22 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
         deletion_policy=workload.deletion_policy if workload else old.deletion_policy,
         inventory=tuple(facts.inventory.to_wire()),
         input_digest=facts.input_digest,
+        spec_digest=_spec_digest(claim, facts),
         pending_prune=facts.pending_prune,
         endpoints=facts.endpoints,
         url=facts.endpoints[0].url if facts.endpoints else "",
         credentials_secret_ref=facts.credentials,
         credentials_version=facts.credentials_version,
         last_handled_rotation=facts.last_handled_rotation,
+        last_handled_reconcile_at=facts.last_handled_reconcile_at,
         failure=Failure.of(facts.error) if facts.error else None,
         history=_history(claim, facts, now),
     )
+
+
+def _spec_digest(claim: WorkloadClaim, facts: Facts) -> str:
+    """Moves when this generation's rendering is applied; until then what is kept follows an older spec."""
+    return claim.spec.digest if facts.applied and facts.input_digest else claim.status.spec_digest
 
 
 def _history(claim: WorkloadClaim, facts: Facts, now: datetime) -> tuple[HistoryItem, ...]:
@@ -252,14 +298,15 @@ def _history(claim: WorkloadClaim, facts: Facts, now: datetime) -> tuple[History
     history, workload = claim.status.history, facts.workload
     if not facts.applied or workload is None or not facts.input_digest:
         return history
-    healthy = facts.health is not None and facts.health.verdict is Verdict.HEALTHY
-    if history and history[0].input_digest == facts.input_digest:
+    input_digest = facts.input_digest.removesuffix("-Stopped")
+    healthy = facts.health is not None and facts.health.verdict is Verdict.HEALTHY and claim.spec.running
+    if history and history[0].input_digest == input_digest:
         newest = history[0].model_copy(update={"healthy": history[0].healthy or healthy})
         return (newest, *history[1:])
     item = HistoryItem(
         revision=workload.revision.revision,
         commit=workload.revision.source.commit,
-        input_digest=facts.input_digest,
+        input_digest=input_digest,
         first_applied=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         healthy=healthy,
     )

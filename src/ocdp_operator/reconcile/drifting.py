@@ -21,9 +21,20 @@ _LEFT = frozenset({DriftKind.MARK_CHANGED, DriftKind.TAKEN_OVER, DriftKind.FIELD
 """Kinds of drift after which the same object is there, with fields of ours that somebody took."""
 
 
+async def take_back(run: Run) -> None:
+    """Puts objects of ours that the record lost on it again; the drift of these applies them anew, or prunes them."""
+    for ref, seen in run.ports.observations.of_claim(run.namespace, run.claim.uid).items():
+        if ref in run.facts.inventory or seen.deletion_timestamp or not run.owns(seen):
+            continue
+        live = await run.ports.cluster.get(run.namespace, ref)  # a watch may lag behind a prune
+        if live is not None and not live.deletion_timestamp and run.owns(live):
+            entry = Entry(ref, wave=ref.known_kind.wave, uid=live.uid)
+            run.remember(run.facts.inventory.put(entry))
+
+
 async def find_drifts(run: Run) -> tuple[Drift, ...]:
     """Drift that is to be repaired now; objects that somebody fights over are left out, and are in ``facts.contested``."""
-    every = await _all_drifts(run)
+    every = await all_drifts(run)
     run.progress.counted(Tally.DRIFT_DETECTED, amount=len(every))
     repairable = tuple(drift for drift in every if _is_repairable(run, drift))
     run.circuits.settle(run.claim, {drift.ref for drift in every})
@@ -31,7 +42,7 @@ async def find_drifts(run: Run) -> tuple[Drift, ...]:
     return repairable
 
 
-async def _all_drifts(run: Run) -> list[Drift]:
+async def all_drifts(run: Run) -> list[Drift]:
     """Drift from what the watches saw; "gone" is confirmed by one GET, since a watch may lag behind."""
     drifts = []
     for entry in run.facts.inventory.desired:

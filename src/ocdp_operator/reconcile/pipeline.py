@@ -14,6 +14,7 @@ from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY, creden
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.rollout import Turn
 from ocdp_operator.model.secrets import Credentials
+from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.telemetry import Step
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
@@ -21,8 +22,10 @@ from ocdp_operator.plan.drift import Drift, DriftKind
 from ocdp_operator.plan.endpoints import endpoints
 from ocdp_operator.plan.exposure import with_value_path
 from ocdp_operator.plan.health import Verdict
+from ocdp_operator.plan.keeping import with_kept
 from ocdp_operator.plan.prune import mark_healthy
-from ocdp_operator.plan.resolve import check_namespace, input_digest, question, resolve
+from ocdp_operator.plan.resolve import input_digest, question, resolve
+from ocdp_operator.plan.running import desired_in_state
 from ocdp_operator.plan.secrets import allot
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret, workload_manifest
 from ocdp_operator.plan.upgrading import next_move, standing
@@ -35,14 +38,15 @@ from ocdp_operator.reconcile.credentials import (
     credentials_ref,
     provide_credentials,
 )
-from ocdp_operator.reconcile.drifting import corrected, explained, find_drifts
+from ocdp_operator.reconcile.drifting import all_drifts, corrected, explained, find_drifts, take_back
 from ocdp_operator.reconcile.environment import in_environment
 from ocdp_operator.reconcile.hosts import hosts_taken
 from ocdp_operator.reconcile.judging import judge
 from ocdp_operator.reconcile.pruning import prune
-from ocdp_operator.reconcile.rendering import Pace, render_bound, with_mappings
+from ocdp_operator.reconcile.rendering import Pace, Rendered, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
 from ocdp_operator.reconcile.updating import plan_updates
+from ocdp_operator.reconcile.upholding import check_place, uphold, uphold_in_spite
 
 _FETCH_PATIENCE = 5.0
 """Seconds that a worker waits for a fetch. The fetch goes on; the claim comes back for it, and the worker is free."""
@@ -54,17 +58,25 @@ async def apply_claim(run: Run) -> None:
     An error never shrinks the desired set: what runs goes on, and its health is still observed.
     """
     try:
-        with run.progress.of(Step.RESOLVE):
-            workload = await _resolve(run)
-        await _take_back(run)
+        if run.claim.spec.suspend:
+            run.found(drifted=tuple(await all_drifts(run)))
+            run.keeps_up()
+            return
+        workload = await _resolved(run)
+        await take_back(run)
         # With nothing on record a claim that is refused below would be held on its first revision for ever.
         if run.facts.inventory:
             await _hold(run, workload)
         drifts = await find_drifts(run)
-        if await _must_render(run, workload) or drifts:
+        if await _must_render(run, workload):
             await _render_and_apply(run, workload, drifts)
-        else:
+        elif not (drifts or run.changes_state):
             run.found(applied=True, applied_message=_applied_message(run.facts.inventory, workload))
+        elif await uphold(run, drifts):
+            run.rendered(run.rendered_input)
+            run.found(applied_message=_applied_message(run.facts.inventory, workload))
+        else:
+            await _render_and_apply(run, workload, drifts)
         with run.progress.of(Step.PRUNE):
             await prune(run, applied=True)
     except Exception as error:
@@ -76,6 +88,18 @@ async def apply_claim(run: Run) -> None:
     finally:
         with run.progress.of(Step.HEALTH):
             await _observe(run)
+
+
+async def _resolved(run: Run) -> ResolvedWorkload:
+    """The claim with everything decided; what was applied before is upheld also when that fails."""
+    try:
+        with run.progress.of(Step.RESOLVE):
+            return await _resolve(run)
+    except ReconcileError as failure:
+        if failure.reason is not Reason.WORKSPACE_MISMATCH:
+            await take_back(run)
+            await uphold_in_spite(run, await find_drifts(run), failure)
+        raise
 
 
 async def _resolve(run: Run) -> ResolvedWorkload:
@@ -120,7 +144,7 @@ def _input(workload: ResolvedWorkload, inventory: Inventory, credentials_version
 async def _must_render(run: Run, workload: ResolvedWorkload) -> bool:
     """Whether something asks for a rendering beside drift: another input, a rotation, or copies of what users changed."""
     wanted = _input(workload, run.facts.inventory, run.facts.credentials_version)
-    if run.facts.input_digest != wanted or asked_rotation(run):
+    if run.rendered_input != wanted or asked_rotation(run):
         return True
     if not run.thorough or not any(mapping.secret for mapping in workload.revision.body.mappings):
         return False
@@ -128,26 +152,14 @@ async def _must_render(run: Run, workload: ResolvedWorkload) -> bool:
     return await are_copies_outdated(run, bound.secrets)
 
 
-async def _take_back(run: Run) -> None:
-    """Puts objects of ours that the record lost on it again; the drift of these applies them anew, or prunes them."""
-    for ref, seen in run.ports.observations.of_claim(run.namespace, run.claim.uid).items():
-        if ref in run.facts.inventory or seen.deletion_timestamp or not run.owns(seen):
-            continue
-        live = await run.ports.cluster.get(run.namespace, ref)  # a watch may lag behind a prune
-        if live is not None and not live.deletion_timestamp and run.owns(live):
-            entry = Entry(ref, wave=ref.known_kind.wave, uid=live.uid)
-            run.remember(run.facts.inventory.put(entry))
-
-
 async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[Drift, ...]) -> None:
     progress = run.progress
-    await _check_namespace(run)
-    workload = await with_mappings(run.ports.expressions, workload)
-    await check_references(run, workload.secrets)
-    rendered = await render_bound(run.ports, workload, Pace(_FETCH_PATIENCE, progress))
-    artifact = rendered.artifact
-    rendering = await in_environment(run, rendered.rendering, workload)
-    policy.check(rendering, workload, run.rules.limits)
+    try:
+        rendered, rendering = await _rendering(run, workload)
+    except ReconcileError as failure:
+        await uphold_in_spite(run, drifts, failure)
+        raise
+    workload, artifact = rendered.workload, rendered.artifact
     with progress.of(Step.APPLY):
         request = asked_rotation(run)
         allotment = allot(rendering, workload.claim_name, workload.secrets)
@@ -163,18 +175,29 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
         version = credentials.version
         digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
         projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
-        desired = _with_workload(desired, projection)
+        projection = with_kept(projection, desired.manifests)
+        desired = _with_workload(desired_in_state(desired, running=run.claim.spec.running), projection)
         drifts = await explained(run, desired.manifests, drifts)
         changes = await _record_and_apply(run, workload, desired, credentials.version, drifts)
     run.found(
-        applied=True,
         credentials=_ref(workload, credentials),
         applied_message=_applied_message(run.facts.inventory, workload),
-        input_digest=_input(workload, run.facts.inventory, credentials.version),
     )
+    run.rendered(_input(workload, run.facts.inventory, credentials.version))
     _tell_changes(run, workload, changes, drifts)
     if request:
         answer_rotation(run, request, allotment.held, credentials.rotated)
+
+
+async def _rendering(run: Run, workload: ResolvedWorkload) -> tuple[Rendered, Rendering]:
+    """What kustomize built, and that in the claim's environment, as the policy lets it through."""
+    await check_place(run)
+    workload = await with_mappings(run.ports.expressions, workload)
+    await check_references(run, workload.secrets)
+    rendered = await render_bound(run.ports, workload, Pace(_FETCH_PATIENCE, run.progress))
+    rendering = await in_environment(run, rendered.rendering, workload)
+    policy.check(rendering, workload, run.rules.limits)
+    return rendered, rendering
 
 
 def _is_secret_edited(run: Run, drifts: tuple[Drift, ...]) -> bool:
@@ -213,14 +236,6 @@ def _with_workload(desired: Desired, workload: Manifest) -> Desired:
     return Desired((*desired.manifests, workload), desired.inventory.put(entry))
 
 
-async def _check_namespace(run: Run) -> None:
-    """The catalog's row is the authority; the namespace's label repeats it, and a difference stops everything."""
-    namespace = await run.ports.cluster.namespace(run.namespace)
-    if namespace is None or namespace.terminating:
-        raise Waiting(Reason.NAMESPACE_TERMINATING, f"The namespace {run.namespace} is being deleted.")
-    check_namespace(run.claim, namespace.labels)
-
-
 async def _record(run: Run, desired: Desired, credentials_version: int) -> None:
     """Remembers the union of old and new before the first write; entries that were never created are dropped."""
     inventory = run.facts.inventory
@@ -251,7 +266,7 @@ async def _observe(run: Run) -> None:
         return
     live: Mapping[ObjectRef, Observed] = run.ports.observations.of_claim(run.namespace, run.claim.uid)
     health = await judge(run, live)
-    if health.verdict is Verdict.HEALTHY and run.facts.applied:
+    if health.verdict is Verdict.HEALTHY and run.facts.applied and run.claim.spec.running:
         run.remember(mark_healthy(inventory))
     # A label proves nothing: only the objects on record may say where the claim answers.
     own = [seen for entry in inventory.desired if (seen := live.get(entry.ref)) and seen.uid == entry.uid]

@@ -26,6 +26,7 @@ from ocdp_operator.plan.overlay import build_overlay
 from ocdp_operator.plan.profile_layers import with_environment_layers
 from ocdp_operator.plan.provenance import MASK, finished, platform_layer, reference_layer, stamp_layer
 from ocdp_operator.plan.resolve import question, resolve
+from ocdp_operator.plan.running import desired_in_state
 from ocdp_operator.plan.secrets import Allotment, allot, with_own_keys
 from ocdp_operator.plan.stamp import Desired, stamp, without_idle_secret
 from ocdp_operator.plan.upgrading import next_move
@@ -122,13 +123,14 @@ def stamped(
         generated=tuple(sorted(generated)),
         rotation=claim.status.last_handled_rotation,
     )
-    return stamp(
+    desired = stamp(
         without_idle_secret(allotment.rendering, rendered.workload, held=bool(held), recorded=recorded),
         rendered.workload,
         claim_uid=claim.uid,
         credentials=credentials,
         content_named=generated_config_maps(rendered.artifact.files),
     )
+    return desired_in_state(desired, running=claim.spec.running)
 
 
 def _has_other_keys(claim: WorkloadClaim, held: Sequence[SecretUse]) -> bool:

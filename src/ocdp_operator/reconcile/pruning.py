@@ -61,7 +61,7 @@ def _plan(run: Run, approval: str, *, applied: bool) -> PrunePlan:
     return plan_prune(
         run.facts.inventory,
         applied_ok=applied,
-        healthy=applied and health.verdict is Verdict.HEALTHY,
+        healthy=applied and run.claim.spec.running and health.verdict is Verdict.HEALTHY,
         live_references=live_references(users),
         approval=approval,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Condition, Conditions, Failure, Truth
 from ocdp_operator.model.identity import Stamping
 from ocdp_operator.model.kinds import POD, WORKLOAD, find_kind
+from ocdp_operator.model.names import RECONCILE_REQUESTED
 from ocdp_operator.model.objects import ObjectRef
 from ocdp_operator.model.rollout import came_from, failing_for
 from ocdp_operator.model.secrets import GenerateRule
@@ -25,6 +25,7 @@ from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
 from ocdp_operator.plan.upgrading import obstruction, setback, sickness
 from ocdp_operator.plan.wording import sentence
+from ocdp_operator.reconcile.accounting import account
 from ocdp_operator.reconcile.announcing import Announcing
 from ocdp_operator.reconcile.circuit import Circuits
 from ocdp_operator.reconcile.claims import ClaimStore
@@ -36,7 +37,7 @@ from ocdp_operator.reconcile.queue import ClaimQueue
 from ocdp_operator.reconcile.release import release_claim
 from ocdp_operator.reconcile.reservations import Reservations
 from ocdp_operator.reconcile.rollout import Rollouts, Terms
-from ocdp_operator.reconcile.run import Rules, Run
+from ocdp_operator.reconcile.run import MAX_TOKEN, Rules, Run
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +47,6 @@ _TAKEN_RETRY = 8.0
 """The first retry for what somebody else has, who is not likely to give it up in a moment."""
 _UNLISTED = 0.2
 """Seconds until a claim is looked at again whose kinds were not all listed yet."""
-_QUIET = frozenset({Result.UNCHANGED, Result.LEAVING})
 _LEAVING = 1.0
 """Seconds between looks at objects that leave; a watch wakes the claim earlier."""
 _UNWATCHED = 50.0
@@ -133,7 +133,7 @@ class Reconciler:
         except Exception as fault:  # noqa: BLE001 - our own fault ends one reconcile, never a worker
             run.progress.failed(fault)
             delay = self._backoff(memory, first=5.0)
-        _account(run)
+        account(run)
         if key in self._memories:
             self.queue.add(key, delay)
 
@@ -249,6 +249,11 @@ class Reconciler:
                 run.tell(Reason.HEALTH_CHECK_SUCCEEDED, health.message)
             elif health.status is Truth.FALSE:
                 run.tell(health.reason, health.message, warning=True)
+        if _is_stopped(new) is not _is_stopped(old):
+            if _is_stopped(new):
+                run.tell(Reason.STOPPED, "Stopped, as spec.running asks for; data and secrets are kept.")
+            else:
+                run.tell(Reason.STARTED, "Started, as spec.running asks for.")
         await self.announcing.announce(run, before)
         await self._emit(run)
 
@@ -293,6 +298,8 @@ class Reconciler:
         return min(delay, self._jittered(_UNWATCHED)) if taken else delay
 
     def _run(self, claim: WorkloadClaim, memory: _Memory) -> Run:
+        asked = claim.annotations.get(RECONCILE_REQUESTED, "")[:MAX_TOKEN]
+        asked_now = asked not in ("", claim.status.last_handled_reconcile_at) and not claim.spec.suspend
         return Run(
             claim=claim,
             ports=self.ports,
@@ -301,12 +308,13 @@ class Reconciler:
             now=self.now,
             generate=self.generate,
             progress=Progress(self.telemetry, self.clock),
-            catalog_outage=self.parking.outage_of(CATALOG),
+            catalog_outage=None if asked_now else self.parking.outage_of(CATALOG),
             stamping=self.stamping() or Stamping(),
             reservations=self.reservations,
             gate=self.rollouts.turn,
             circuits=self.circuits,
-            thorough=self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
+            asked_now=asked_now,
+            thorough=asked_now or self.clock() - memory.thorough_at >= self.resync_seconds * 0.75,
         )
 
     def _may_judge(self, claim: WorkloadClaim) -> bool:
@@ -346,35 +354,6 @@ class Reconciler:
         return seconds * self.random.uniform(0.8, 1.2)
 
 
-def _account(run: Run) -> None:
-    """One line for each reconcile that did something or failed, and the numbers of every one."""
-    progress, status = run.progress, run.claim.status
-    result = progress.end()
-    quiet = result in _QUIET and not progress.changed
-    level = logging.ERROR if progress.fault else logging.DEBUG if quiet else logging.INFO
-    if not _log.is_enabled_for(level):
-        return
-    ready = status.condition_set.get("Ready")
-    template, failure = status.template, run.facts.error
-    message = failure.message if failure else progress.message
-    revision = run.facts.workload.revision.revision if run.facts.workload else None
-    _log.log(
-        level,
-        "reconciled",
-        claim=str(run.claim.key),
-        template=run.claim.spec.template_id,
-        generation=run.claim.generation,
-        revision=revision or (template.revision if template else None),
-        stage=progress.step,
-        duration=round(progress.seconds, 4),
-        result=result,
-        code=progress.code or (ready.reason if ready else None),
-        ready=bool(ready and ready.status is Truth.TRUE),
-        **({"error": message} if message else {}),
-        **({"exc_info": progress.fault} if progress.fault else {}),
-    )
-
-
 def _soon(delay: float, run: Run) -> float:
     """Earlier, when the verdict may be another one by then without any event."""
     look_again = run.facts.health.look_again if run.facts.health is not None else None
@@ -383,6 +362,11 @@ def _soon(delay: float, run: Run) -> float:
 
 def _says_healthy(status: Mapping[str, Any]) -> bool:
     return any(c.get("type") == "Healthy" and c.get("status") == "True" for c in status.get("conditions", ()))
+
+
+def _is_stopped(conditions: Conditions) -> bool:
+    healthy = conditions.get("Healthy")
+    return healthy is not None and healthy.reason is Reason.STOPPED
 
 
 def _without_words(status: ClaimStatus) -> ClaimStatus:

@@ -13,6 +13,7 @@ from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.events import ClaimEvent
 from ocdp_operator.model.identity import Stamping
 from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.model.names import RECONCILE_REQUESTED
 from ocdp_operator.model.objects import Mark, ObjectRef, Observed, is_object_name
 from ocdp_operator.model.rollout import Move, Turn
 from ocdp_operator.model.secrets import GenerateRule
@@ -26,6 +27,10 @@ from ocdp_operator.reconcile.reservations import Reservations
 
 RENDER_VERSION = "1"
 """Raise it when the same inputs must be rendered anew: it is part of every input digest."""
+MAX_TOKEN = 256
+"""Characters of a request for a look that the status holds."""
+_STOPPED = "-Stopped"
+"""Ends the input digest of a rendering that is applied at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Run:
     """Also look at what no watch shows: the credentials Secret."""
     facts: Facts = field(default_factory=Facts)
     events: list[ClaimEvent] = field(default_factory=list)
+    asked_now: bool = False
+    """Somebody asks for this look, and for a thorough one."""
     leaving: bool = False
     """A pruned object has yet to go: come back soon."""
     progress: Progress = field(default_factory=Progress)
@@ -72,6 +79,7 @@ class Run:
     def on_record(self) -> Facts:
         """What the claim's status says, before anything is found out."""
         status = self.claim.status
+        asked = self.claim.annotations.get(RECONCILE_REQUESTED, "")[:MAX_TOKEN]
         return Facts(
             applied=self._stands_applied(),
             applied_message=applied.message if (applied := status.condition_set.get("Applied")) else "",
@@ -83,7 +91,48 @@ class Run:
             credentials_version=status.credentials_version,
             last_handled_rotation=status.last_handled_rotation,
             contested=self.circuits.contested(self.claim),
+            last_handled_reconcile_at=asked if self.asked_now else status.last_handled_reconcile_at,
         )
+
+    @property
+    def rendered_input(self) -> str:
+        """The input whose rendering is applied completely, whether it runs or not."""
+        return self.facts.input_digest.removesuffix(_STOPPED)
+
+    @property
+    def was_running(self) -> bool | None:
+        """The state in which the objects on record were sent; None while an apply is under way."""
+        return None if not self.facts.input_digest else not self.facts.input_digest.endswith(_STOPPED)
+
+    @property
+    def changes_state(self) -> bool:
+        """The claim is to be stopped, or started."""
+        return self.was_running is not None and self.was_running is not self.claim.spec.running
+
+    @property
+    def follows_spec(self) -> bool:
+        """Whether the rendering that was applied last is what the spec asks for now, as far as the spec alone can tell."""
+        status, spec = self.claim.status, self.claim.spec
+        same_policy = spec.deletion_policy in (None, status.deletion_policy)
+        holds_policy = (
+            status.deletion_policy is not None and f"-{status.deletion_policy}" in status.input_digest
+        )
+        return status.spec_digest == spec.digest and (same_policy or not holds_policy)
+
+    def rendered(self, input_digest: str) -> None:
+        """The rendering of this input is applied completely, in the state that the claim asks for."""
+        suffix = "" if self.claim.spec.running or not input_digest else _STOPPED
+        self.found(applied=True, input_digest=f"{input_digest}{suffix}")
+
+    def goes_on(self, *, running: bool) -> None:
+        """What was applied last is as it was sent, in this state."""
+        self.found(input_digest=f"{self.rendered_input}{'' if running else _STOPPED}")
+        self.keeps_up()
+
+    def keeps_up(self) -> None:
+        """The generation is applied if nothing but the state was asked for since."""
+        if self.follows_spec and not self.changes_state and self._was_applied():
+            self.found(applied=True)
 
     @property
     def namespace(self) -> str:
@@ -153,11 +202,12 @@ class Run:
         self.store.put(claim)
 
     def _stands_applied(self) -> bool:
+        applied = self.claim.status.condition_set.get(Stage.APPLIED)
+        observed = applied.observed_generation if applied is not None else 0
+        return self._was_applied() and observed == self.claim.generation
+
+    def _was_applied(self) -> bool:
+        """Whether the last generation that was judged is applied completely."""
         status = self.claim.status
         applied = status.condition_set.get(Stage.APPLIED)
-        return (
-            applied is not None
-            and applied.status is Truth.TRUE
-            and applied.observed_generation == self.claim.generation
-            and bool(status.input_digest)
-        )
+        return applied is not None and applied.status is Truth.TRUE and bool(status.input_digest)

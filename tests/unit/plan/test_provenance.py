@@ -265,7 +265,9 @@ PARTS: dict[str, tuple[str, PlatformPart]] = {
     ),
     "which keys are generated": ("/metadata/annotations/ocdp.io~1generated-keys", PlatformPart.CREDENTIALS),
     "retention": ("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted", PlatformPart.RETENTION),
-    "anything else": ("/spec/suspend", PlatformPart.OTHER),
+    "stopped": ("/spec/replicas", PlatformPart.STATE),
+    "stopped, a Job": ("/spec/suspend", PlatformPart.STATE),
+    "anything else": ("/spec/paused", PlatformPart.OTHER),
 }
 
 

@@ -66,6 +66,24 @@ async def repair(world: World) -> None:
     world.cluster.edit(builders.NAMESPACE, builders.ref("Service", "ide-web"), {"spec": {"ports": []}})
 
 
+async def stop(world: World) -> None:
+    await ready(world)
+    world.ask_for(running=False)
+
+
+async def start(world: World) -> None:
+    world.ask_for(running=False)
+    await world.settle()
+    world.restart()
+    world.ask_for()
+
+
+async def stop_with_new_values(world: World) -> None:
+    await ready(world)
+    world.manifests = app(service("ide-more"), greeting="2222222222")
+    world.ask_for(running=False, values={"greeting": "new"})
+
+
 async def release(world: World) -> None:
     await ready(world)
     world.cluster.delete_claim(KEY)
@@ -142,6 +160,9 @@ SCENARIOS: dict[str, Scenario] = {
         repair_then_release,
         repair_then_prune,
         rotate,
+        stop,
+        start,
+        stop_with_new_values,
         release,
         release_all,
         adopt,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import POD, Kind
-from ocdp_operator.model.names import OWNER, RESERVED_PREFIXES
+from ocdp_operator.model.names import OWNER, RENDERING, RESERVED_PREFIXES
 from ocdp_operator.model.objects import Observed
 
 _CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
@@ -35,6 +35,8 @@ _WITH_WORDS: Final = frozenset(
 _LONGEST_WORDS: Final = 400
 _COMPONENT: Final = "app.kubernetes.io/component"
 """The one label beside ours that is read: it tells a model server (``plan/health.py``)."""
+_READ_ELSEWHERE: Final = (OWNER, RENDERING)
+"""The mark is read already, and what a Workload keeps is read afresh when it is needed."""
 _OWNER: Final = ("kind", "name", "uid", "controller")
 
 
@@ -61,7 +63,7 @@ def trimmed(observed: Observed) -> Observed:
     annotations = {
         name: text
         for name, text in observed.annotations.items()
-        if name.startswith(RESERVED_PREFIXES) and name != OWNER  # the mark is read already
+        if name.startswith(RESERVED_PREFIXES) and name not in _READ_ELSEWHERE
     }
     body = observed.body
     spec = body.get("spec")

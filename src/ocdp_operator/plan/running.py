@@ -1,0 +1,42 @@
+"""Stop and start: the last step on the set that is sent, never a part of the overlay (design 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.model.kinds import DEPLOYMENT, JOB, STATEFUL_SET
+from ocdp_operator.model.objects import Manifest
+from ocdp_operator.plan.stamp import Desired
+
+_AT_REST: Final[dict[str, dict[str, Any]]] = {
+    DEPLOYMENT.kind: {"replicas": 0},
+    STATEFUL_SET.kind: {"replicas": 0},
+    JOB.kind: {"suspend": True},
+}
+
+
+def at_rest(manifest: Manifest) -> Manifest:
+    """The object while its claim is stopped: without pods; what has none of its own is as it was."""
+    change = _AT_REST.get(manifest.ref.kind)
+    if change is None:
+        return manifest
+    return replace(manifest, body={**manifest.body, "spec": {**(manifest.body.get("spec") or {}), **change}})
+
+
+def in_state(manifests: Iterable[Manifest], *, running: bool) -> tuple[Manifest, ...]:
+    """The objects as they are sent while the claim runs, or while it is stopped."""
+    return tuple(manifest if running else at_rest(manifest) for manifest in manifests)
+
+
+def desired_in_state(desired: Desired, *, running: bool) -> Desired:
+    """The same for what is to be applied, with what will be on record."""
+    if running:
+        return desired
+    manifests = in_state(desired.manifests, running=False)
+    sent = {manifest.ref: manifest.sent_digest for manifest in manifests}
+    return Desired(
+        manifests, Inventory.of(replace(entry, sent=sent[entry.ref]) for entry in desired.inventory)
+    )

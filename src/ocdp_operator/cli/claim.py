@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from ocdp_operator.adapters.cluster.claims import UserClaims
-from ocdp_operator.cli.claims import account
+from ocdp_operator.cli.claims import account, state
 from ocdp_operator.cli.claims.adopting import adopt, retained
 from ocdp_operator.cli.claims.approving import approve
 from ocdp_operator.cli.claims.command import FIVE_MINUTES, Name, Timeout, Wait, finish, say
@@ -338,6 +338,9 @@ def delete(
             await finish(claims, name, partial(judge, goal=Goal.DELETED), timeout, Format.TABLE)
 
     _run(remove, (kubeconfig, context, namespace))
+
+
+state.register(app)
 
 
 async def _workspace(claims: UserClaims) -> str:

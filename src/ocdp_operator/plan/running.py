@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+from ocdp_operator.model.ignoring import REPLICAS
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.kinds import DEPLOYMENT, JOB, STATEFUL_SET
 from ocdp_operator.model.objects import Manifest
+from ocdp_operator.plan.ignoring import minded
 from ocdp_operator.plan.stamp import Desired
 
 _AT_REST: Final[dict[str, dict[str, Any]]] = {
@@ -19,11 +21,15 @@ _AT_REST: Final[dict[str, dict[str, Any]]] = {
 
 
 def at_rest(manifest: Manifest) -> Manifest:
-    """The object while its claim is stopped: without pods; what has none of its own is as it was."""
+    """The object while its claim is stopped: without pods; what has none of its own is as it was.
+
+    Nobody else says how many pods a stopped claim has, whatever the template or an autoscaler leaves to others.
+    """
     change = _AT_REST.get(manifest.ref.kind)
     if change is None:
         return manifest
-    return replace(manifest, body={**manifest.body, "spec": {**(manifest.body.get("spec") or {}), **change}})
+    spec = {**(manifest.body.get("spec") or {}), **change}
+    return minded(replace(manifest, body={**manifest.body, "spec": spec}), REPLICAS)
 
 
 def in_state(manifests: Iterable[Manifest], *, running: bool) -> tuple[Manifest, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ocdp_operator.model.inventory import Entry, Inventory
+from ocdp_operator.plan.ignoring import as_to, left_to_others
 from ocdp_operator.plan.running import at_rest, desired_in_state, in_state
 from ocdp_operator.plan.stamp import Desired
 from tests.support import builders
@@ -27,6 +28,29 @@ def test_what_has_pods_rests_without_them(kind: str, field: str, value: object):
 def test_what_has_no_pods_is_as_it_was(kind: str):
     manifest = builders.manifest(kind, "ide-web")
     assert at_rest(manifest) is manifest
+
+
+def test_a_stop_minds_replicas_that_are_left_to_an_autoscaler():
+    deployment = builders.changed(builders.manifest("Deployment", "ide-web"), "/spec/replicas", 3)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "ide-web"}
+    autoscaler = builders.manifest("HorizontalPodAutoscaler", "ide-web", spec={"scaleTargetRef": target})
+    left = next(
+        each for each in left_to_others([deployment, autoscaler], (), "ide-") if each.ref == deployment.ref
+    )
+    assert "replicas" not in left.body["spec"]
+    managed = {
+        "manager": "kube-controller-manager",
+        "operation": "Update",
+        "subresource": "scale",
+        "fieldsV1": {"f:spec": {"f:replicas": {}}},
+    }
+    live = {
+        **left.body,
+        "metadata": {**left.body["metadata"], "managedFields": [managed]},
+        "spec": {"replicas": 7},
+    }
+    assert as_to(at_rest(left), live).body["spec"]["replicas"] == 0
+    assert "replicas" not in as_to(left, live).body["spec"]
 
 
 def test_a_claim_that_runs_is_sent_as_it_was_rendered():

@@ -32,7 +32,7 @@ class Newcomers:
     small: str = "bench-small"
 
     async def measure(self) -> dict[str, Any]:
-        """Seconds from the answer to the creation until the claim was seen Applied, one claim after the other."""
+        """Seconds from the request for its creation until the claim was seen Applied, one claim after the other."""
         await self._make_failing()
         taken = sorted([await self._one(f"n-{number}") for number in range(self.newcomers)])
         hundredths = quantiles(taken, n=100, method="inclusive")
@@ -64,9 +64,9 @@ class Newcomers:
 
     async def _one(self, name: str) -> float:
         path = f"{CLAIMS}/namespaces/{self.small}/workloadclaims"
-        made = await self.rig.api.create(path, application.claim(name, self.small))
+        version = (await self.rig.api.get(path))["metadata"]["resourceVersion"]
         started = asyncio.get_running_loop().time()
-        version = made["metadata"]["resourceVersion"]
+        await self.rig.api.create(path, application.claim(name, self.small))
         async with asyncio.timeout(_SECONDS):
             while True:
                 async for event in self.rig.api.watch(path, version):

@@ -50,15 +50,15 @@ async def _measure(count: int, concurrency: int, failing: int, newcomers: int) -
             show([created])
             at_rest = await _at_rest(operator)
             restart = await _restart(rig, operator, claims)
-            rested = await _at_rest(operator)
+            found = {
+                "created": created.document(),
+                "at_rest": at_rest,
+                "restart": restart,
+                "at_rest_after_restart": await _at_rest(operator),
+            }
+            print(json.dumps(found), flush=True)
             beside = await Newcomers(rig, failing, newcomers).measure()
-    return {
-        "created": created.document(),
-        "at_rest": at_rest,
-        "restart": restart,
-        "at_rest_after_restart": rested,
-        "new_claims_beside_failing_ones": beside,
-    }
+    return {**found, "new_claims_beside_failing_ones": beside}
 
 
 async def _at_rest(operator: OperatorProcess) -> dict[str, object]:

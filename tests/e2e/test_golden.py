@@ -290,7 +290,7 @@ async def stage(
     await platform.place(unique, unique)
     await team.publish()
     large = deployment()
-    large["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "900"
+    large["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "90000"
     await _another(team, "private", "v1")
     await _another(team, "large", "large", app_files(deployment=document(large)))
     await _another(team, "newer", "v1")

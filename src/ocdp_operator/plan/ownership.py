@@ -47,8 +47,8 @@ class FieldDrift:
     @property
     def corrected(self) -> str:
         """In words, once it is put right."""
-        again = f"is {self.sent} again" if self.sent is not None else "is put right"
-        return f"{self.path} {self._past}; {again}"
+        again = f"; is {self.sent} again" if self.sent is not None else ""
+        return f"{self.path} {self._past}{again}"
 
     @property
     def found(self) -> str:

@@ -210,7 +210,10 @@ def _explained(short: Finding, seen: Seen, *, overdue: bool = False) -> Finding:
         reason = Reason.HEALTH_CHECK_FAILED
     elif reason is Reason.PROGRESSING and verdict is Verdict.FAILED:
         reason = Reason.PROGRESS_DEADLINE_EXCEEDED
-    said = f"{short.message.removesuffix('.')}: {cause.words}."
+    # Pods are seen before their controller has counted them.
+    uncounted = short.reason is Reason.NO_PODS
+    count = f"0 of {number(seen.spec, 'replicas', 1)} pods are ready" if uncounted else short.message
+    said = f"{count.removesuffix('.')}: {cause.words}."
     return replace(short, verdict=verdict, reason=reason, message=said, asks=False)
 
 

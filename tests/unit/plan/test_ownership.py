@@ -61,12 +61,12 @@ def _told(change: dict[str, Any], manager: str = "kubectl-edit") -> list[str]:
         ),
         pytest.param(
             _pod(args=["--token=seen"]),
-            ["spec.template.spec.containers[web].args was changed by kubectl-edit; is put right"],
+            ["spec.template.spec.containers[web].args was changed by kubectl-edit"],
             id="arguments are not told",
         ),
         pytest.param(
             _pod(env=[{"name": "TOKEN", "value": "seen"}]),
-            ["spec.template.spec.containers[web].env[TOKEN].value was changed by kubectl-edit; is put right"],
+            ["spec.template.spec.containers[web].env[TOKEN].value was changed by kubectl-edit"],
             id="nor is the environment",
         ),
         pytest.param(
@@ -76,7 +76,7 @@ def _told(change: dict[str, Any], manager: str = "kubectl-edit") -> list[str]:
         ),
         pytest.param(
             {"metadata": {"annotations": {"ocdp.io/owner": "them"}}},
-            ["metadata.annotations[ocdp.io/owner] was changed by kubectl-edit; is put right"],
+            ["metadata.annotations[ocdp.io/owner] was changed by kubectl-edit"],
             id="an annotation is not told",
         ),
         pytest.param({"metadata": {"labels": {"theirs": "yes"}}}, [], id="a field of their own"),

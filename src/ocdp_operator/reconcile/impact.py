@@ -10,7 +10,17 @@ from typing import Any, Final, Protocol
 from ocdp_operator.errors import Reason, ReconcileError
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.impact import ClaimImpact
-from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT, JOB, PVC, SECRET, SERVICE, STATEFUL_SET
+from ocdp_operator.model.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    JOB,
+    PVC,
+    SECRET,
+    SERVICE,
+    STATEFUL_SET,
+    WORKLOAD,
+)
+from ocdp_operator.model.names import RENDERING
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.source import Artifact, Overlay, Rendering
 from ocdp_operator.plan import policy
@@ -25,7 +35,9 @@ from ocdp_operator.plan.impact import (
     same_texts,
     written,
 )
+from ocdp_operator.plan.keeping import trusted, unpack
 from ocdp_operator.plan.resolve import question, resolve
+from ocdp_operator.plan.running import desired_in_state, in_state
 from ocdp_operator.plan.secrets import with_own_keys
 from ocdp_operator.plan.updating import Update
 from ocdp_operator.reconcile.ports import Catalog, Expressions, Renderer, Sources
@@ -38,6 +50,7 @@ _AT_ONCE: Final = 4
 _WITH_FIXED_FIELDS: Final = frozenset(
     kind.kind for kind in (PVC, STATEFUL_SET, DEPLOYMENT, JOB, SERVICE, CONFIG_MAP)
 )
+_NEVER_KEPT: Final = (SECRET.kind, WORKLOAD.kind)
 _REMEMBERED: Final = 2 * _AT_ONCE
 """Renderings that are kept for the other side of a comparison: of one claim alone two can be the same."""
 _ABORTS: Final = frozenset({Reason.CATALOG_UNAVAILABLE, Reason.CLUSTER_UNAVAILABLE})
@@ -151,10 +164,11 @@ class _Judging:
             if error.reason in _ABORTS:
                 raise
             return refused_impact(claim.key, waits, error)
-        changed = written(seen.desired, claim.status.recorded)
+        desired = desired_in_state(seen.desired, running=claim.spec.running)
+        changed = written(desired, claim.status.recorded)
         before = await self._before(claim, seen, changed)
         updates = await self._updates(claim, changed)
-        objects = object_impacts(before, After(seen.desired, seen.naming), updates)
+        objects = object_impacts(before, After(desired, seen.naming), updates)
         return claim_impact(claim.key, waits, objects)
 
     async def _rendered(self, claim: WorkloadClaim) -> Rendered | None:
@@ -224,13 +238,28 @@ class _Judging:
         return found
 
     async def _before(self, claim: WorkloadClaim, seen: Preview, changed: Sequence[Manifest]) -> Before:
-        known = claim.status.credentials_secret_ref
-        manifests = await self._rendered_before(claim, seen) if changed else ()
-        return Before(
-            claim.status.recorded,
-            {each.ref: each for each in manifests if each.ref.kind != SECRET.kind},
-            known.keys if known is not None else (),
-        )
+        """The objects as they were sent last: from the rendering that the cluster keeps, else rendered anew."""
+        known, recorded = claim.status.credentials_secret_ref, claim.status.recorded
+        keys = known.keys if known is not None else ()
+        if not changed:
+            return Before(recorded, keys=keys)
+        kept = await self._kept(claim)
+        wanted = {entry.ref for entry in recorded.desired if entry.uid and entry.ref.kind not in _NEVER_KEPT}
+        rendered: dict[ObjectRef, Manifest] = {}
+        if wanted - kept.keys():
+            rendered = {each.ref: each for each in await self._rendered_before(claim, seen)}
+        manifests = in_state((rendered | kept).values(), running=claim.spec.running)
+        return Before(recorded, {each.ref: each for each in manifests if each.ref.kind != SECRET.kind}, keys)
+
+    async def _kept(self, claim: WorkloadClaim) -> dict[ObjectRef, Manifest]:
+        """What the Workload keeps, as far as the claim's record vouches for it."""
+        ref = ObjectRef(WORKLOAD.group, WORKLOAD.kind, claim.key.name)
+        entry = claim.status.recorded.get(ref)
+        live = await self.lives.live(claim.key.namespace, ref) if entry is not None and entry.uid else None
+        if live is None or entry is None or live["metadata"]["uid"] != entry.uid:
+            return {}
+        annotations = live["metadata"].get("annotations") or {}
+        return trusted(unpack(annotations.get(RENDERING, "")), claim.status.recorded)
 
     async def _rendered_before(self, claim: WorkloadClaim, seen: Preview) -> Sequence[Manifest]:
         """What the claim's present revision renders to; nothing where it cannot be rendered any more."""

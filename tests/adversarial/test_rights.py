@@ -115,7 +115,7 @@ async def live_through_everything(team: Team, operator: OperatorProcess, proxy: 
     for name in ("going", "staying", "lost"):
         await team.ready(name)
     proxy.refuse(f"/{ns}/workloadclaims/going/status", 409, times=1)
-    await team.claim("going", values={"greeting": "again"}, deletionPolicy="Delete")
+    await team.claim("going", values={"greeting": "again", "storageGi": 2}, deletionPolicy="Delete")
     await team.ready("going")
     await kubectl("delete", "service", "going-web", "-n", ns)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ocdp_operator.model.ignoring import REPLICAS, SCALABLE, ignored_paths, without, without_owned
@@ -94,6 +94,15 @@ class Manifest:
         api_version = str(body["apiVersion"])
         group = api_version.rpartition("/")[0]
         return cls(ObjectRef(group, str(body["kind"]), str(body["metadata"]["name"])), body)
+
+    def renamed(self, name: str) -> Manifest:
+        """The same object under another name, which its mark names too."""
+        metadata = {**self.body["metadata"], "name": name}
+        ref, annotations = replace(self.ref, name=name), metadata.get("annotations") or {}
+        mark = Mark.parse(annotations.get(OWNER, ""))
+        if mark is not None:
+            metadata["annotations"] = {**annotations, OWNER: str(replace(mark, ref=ref))}
+        return Manifest(ref, {**self.body, "metadata": metadata})
 
     @property
     def sent_digest(self) -> str:

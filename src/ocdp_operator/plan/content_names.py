@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import JOB
@@ -29,9 +28,7 @@ def with_content_name(manifest: Manifest) -> Manifest:
     """A Job under the name of its content; any other object as it is."""
     if manifest.ref.kind != JOB.kind:
         return manifest
-    name = f"{manifest.ref.name}-{_hash(manifest.body.get('spec') or {})}"
-    metadata = {**manifest.body["metadata"], "name": name}
-    return Manifest(replace(manifest.ref, name=name), {**manifest.body, "metadata": metadata})
+    return manifest.renamed(f"{manifest.ref.name}-{_hash(manifest.body.get('spec') or {})}")
 
 
 def _hash(spec: Mapping[str, Any]) -> str:

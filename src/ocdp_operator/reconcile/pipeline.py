@@ -216,11 +216,15 @@ def _ref(workload: ResolvedWorkload, credentials: Credentials) -> SecretRef | No
 async def _record_and_apply(
     run: Run, workload: ResolvedWorkload, desired: Desired, version: int, drifts: tuple[Drift, ...]
 ) -> tuple[str, ...]:
+    drifted = {drift.ref for drift in drifts}
+    try:
+        updates = await plan_updates(run, desired.manifests, drifted, workload=workload)
+    except Stalled as refusal:  # nothing of the set is written, and what was applied before goes on
+        await uphold_in_spite(run, drifts, refusal)
+        raise
     try:
         async with hosts_taken(run, desired.manifests):
             await _hold(run, workload)
-            drifted = {drift.ref for drift in drifts}
-            updates = await plan_updates(run, desired.manifests, drifted, workload=workload)
             await _record(run, desired, version)
             return await apply_all(run, desired.manifests, drifted, updates)
     except Waiting as error:

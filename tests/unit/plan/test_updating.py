@@ -295,3 +295,47 @@ def test_nothing_is_changed_in_place() -> None:
     before = deepcopy((live, sent))
     plan_update(Manifest.of(sent), live)
     assert (live, sent) == before
+
+
+DEFAULTED = {
+    "type": "RollingUpdate",
+    "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+}
+
+
+def test_a_default_that_stands_in_the_way_of_a_strategy_is_taken_over_first() -> None:
+    live = lived(deployment(), {"spec": {"strategy": DEFAULTED}})
+    wanted = changed(deployment(), "spec.strategy", {"type": "Recreate"})
+    planned = plan_update(Manifest.of(wanted), live)
+    assert planned.way is Way.IN_PLACE
+    assert planned.first is not None
+    assert planned.first.body["spec"]["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+    }
+    assert planned.first.body["spec"]["template"] == wanted["spec"]["template"]
+
+
+def test_a_set_keeps_its_partition_on_the_way_to_another_strategy() -> None:
+    defaulted = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
+    live = lived(stateful_set(), {"spec": {"updateStrategy": defaulted}})
+    planned = plan_update(
+        Manifest.of(changed(stateful_set(), "spec.updateStrategy", {"type": "OnDelete"})), live
+    )
+    assert planned.first is not None
+    assert planned.first.body["spec"]["updateStrategy"] == defaulted
+
+
+@pytest.mark.parametrize(
+    ("live", "sent"),
+    [
+        (DEFAULTED, None),
+        (DEFAULTED, DEFAULTED),
+        ({"type": "Recreate"}, {"type": "Recreate"}),
+        (DEFAULTED, {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}),
+    ],
+    ids=["not said", "the same", "recreated already", "another surge"],
+)
+def test_any_other_strategy_takes_one_apply(live: dict[str, Any], sent: dict[str, Any] | None) -> None:
+    wanted = deployment() if sent is None else changed(deployment(), "spec.strategy", sent)
+    assert plan_update(Manifest.of(wanted), lived(deployment(), {"spec": {"strategy": live}})).first is None

@@ -151,6 +151,22 @@ async def test_a_refused_value_is_said_with_its_path_and_is_for_the_user_to_chan
     assert "never shrinks" in failure.remedy
 
 
+async def test_what_runs_is_kept_right_and_can_be_stopped_while_an_edit_of_it_is_refused():
+    world = World(with_volume())
+    await lives(world)
+    world.manifests = with_volume("1Gi", "2222222222")
+    world.ask_for(values={"gi": 2})
+    await world.settle()
+    world.cluster.remove(builders.NAMESPACE, builders.ref("Service", "ide-web"))
+    await world.settle()
+    assert "Service/ide-web" in world.live()
+    assert (await condition(world, "Ready")).reason == Reason.IMMUTABLE_FIELD_CONFLICT
+    world.ask_for(values={"gi": 2}, running=False)
+    await world.settle()
+    assert world.raw("Deployment", "ide-web")["spec"]["replicas"] == 0
+    assert "ConfigMap/ide-config-2222222222" not in world.live()
+
+
 async def test_a_class_that_lets_nothing_grow_is_known_before_anything_is_written():
     world = World(with_volume(storageClassName="stiff"))
     await lives(world)

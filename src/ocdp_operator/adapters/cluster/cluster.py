@@ -139,12 +139,11 @@ class KubeCluster:
     async def try_new(self, namespace: str, manifest: Manifest) -> None:
         """As the port says: by server-side apply, as the object itself will be."""
         # Names end before 52 characters, so that there is room.
-        name = f"{manifest.ref.name}{_TRIAL}"
-        body = {**manifest.body, "metadata": {**manifest.body["metadata"], "name": name}}
+        trial = manifest.renamed(f"{manifest.ref.name}{_TRIAL}")
         answer = await self._client.send(
             "PATCH",
-            f"{paths.item(manifest.ref.known_kind, namespace, name)}{paths.FORCED}{paths.DRY_RUN}",
-            orjson.dumps(body),
+            f"{paths.item(trial.ref.known_kind, namespace, trial.ref.name)}{paths.FORCED}{paths.DRY_RUN}",
+            orjson.dumps(trial.body),
             content_type=paths.APPLY_PATCH,
             accept=paths.METADATA,
         )

@@ -34,6 +34,8 @@ let through (``plan/updating.py``); no object is ever made anew because of it.""
 _OWN_RIGHTS: Final = "Restore the operator's ClusterRole, Role and bindings (config/rbac)."
 _NO_GROWTH: Final = "storageclass that provisions the pvc must support resize"
 _PORT_TAKEN: Final = "provided port is already allocated"
+_NO_PORT_LEFT: Final = "failed to allocate a nodePort"
+"""Comes as an internal error, with HTTP status 500."""
 _TAKEN_PORT: Final = re.compile(rf"([0-9]{{1,5}}): {_PORT_TAKEN}")
 _MALFORMED: Final = ("failed to create typed patch object", "failed to convert new object")
 """Server-side apply answers 500 to an object that does not fit its kind's schema."""
@@ -116,6 +118,13 @@ def _by_code(code: int, status: Mapping[str, Any], text: str, request: Request) 
         return meaning(status, text, request)
     if text.startswith(_MALFORMED):
         return _malformed(text, request)
+    if _NO_PORT_LEFT in text:
+        return Waiting(
+            Reason.NODE_PORT_TAKEN,
+            f"{request}: the cluster has no free node port.",
+            actor=Actor.CLUSTER_OPERATOR,
+            remedy="Free node ports that nobody uses, or give the API server a larger range; until then choose another exposure.",
+        )
     if code >= 500:
         return Waiting(Reason.CLUSTER_UNAVAILABLE, f"The API server failed with HTTP status {code}.")
     undeclared = _undeclared(text, request)

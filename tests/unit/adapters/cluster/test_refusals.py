@@ -71,6 +71,13 @@ def test_answer_that_is_no_refusal_is_the_object() -> None:
             id="admission plugin",
         ),
         pytest.param(
+            answer(500, "Internal error occurred: failed to allocate a nodePort: range is full"),
+            Waiting,
+            Reason.NODE_PORT_TAKEN,
+            "the cluster has no free node port",
+            id="no node port left",
+        ),
+        pytest.param(
             answer(400, 'admission webhook "w.test" denied the request: no tags please'),
             Stalled,
             Reason.APPLY_FAILED,

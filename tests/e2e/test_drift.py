@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from ocdp_operator.dev.operator import OperatorProcess
-from tests.support.apps import app_files
+from tests.support.apps import app_files, deployment, document
+from tests.support.audit import Audit
+from tests.support.looks import looked_at
 from tests.support.world import Team, condition, eventually
 
 SECURITY = '{"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}'
@@ -13,11 +19,37 @@ SIDECAR = (
     f'{{"spec": {{"template": {{"spec": {{"containers": [{{"name": "spy", "image": "x.test/spy:1", '
     f'"securityContext": {SECURITY}}}]}}}}}}}}'
 )
+RIVAL = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "ide-web"},
+    "spec": {"replicas": 5},
+}
+SCALED = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+AUTOSCALER: dict[str, Any] = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "web"},
+    "spec": {"scaleTargetRef": SCALED, "minReplicas": 2, "maxReplicas": 3},
+}
+"""Nothing measures load here: its controller sees to the least number alone."""
+WITHIN = 5.0
+"""Seconds from somebody's change to the first request that repairs it, by the API server's clock."""
 EDITS = {
     "edited": ("patch", "service", "ide-web", "--type=merge", "-p", '{"spec": {"selector": {"mine": "now"}}}'),
     "deleted": ("delete", "service", "ide-web"),
     "mark stripped": ("annotate", "service", "ide-web", "ocdp.io/owner-"),
     "label removed": ("label", "service", "ide-web", "ocdp.io/workspace-"),
+    "the claim's label removed": ("label", "deploy", "ide-web", "ocdp.io/claim-name-"),
+    "the claim's UID removed": ("label", "service", "ide-web", "ocdp.io/claim-uid-"),
+    "the claim's UID changed": ("label", "--overwrite", "service", "ide-web", "ocdp.io/claim-uid=another"),
+    "every label changed": (
+        "label", "--overwrite", "deploy", "ide-web", "ocdp.io/claim-uid=another", "ocdp.io/claim-name=another",
+    ),
+    "data edited": ("patch", "pvc", "ide-data", "--type=merge", "-p", '{"metadata": {"labels": {"ocdp.io/workspace": "x"}}}'),
+    "managed by another": (
+        "apply", "--server-side", "--force-conflicts", "--field-manager=rival", "-f", "-",
+    ),
     "scaled": ("scale", "deploy", "ide-web", "--replicas=3"),
     "sidecar added": (
         "patch", "deploy", "ide-web", "-p", SIDECAR,
@@ -26,19 +58,119 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
-async def test_drift_is_corrected(team: Team, edit: tuple[str, ...]):
+async def test_drift_is_corrected(team: Team, edit: tuple[str, ...], audit_log: Path):
     await team.claim("ide")
     await team.ready("ide")
     before = await team.objects()
-    await team.platform.kubectl(*edit, "-n", team.namespace)
+    audit = Audit(audit_log)
+    await team.platform.kubectl(
+        *edit, "-n", team.namespace, stdin=json.dumps(RIVAL) if "-f" in edit else None
+    )
 
     async def as_before() -> bool:
         after = await team.objects()
         return all(_desired(after.get(name)) == _desired(item) for name, item in before.items())
 
     await eventually(as_before, "the objects are as they were")
+    took = audit.seconds_to_repair(team.namespace)
+    print(f"repaired {took:.2f} s after the change")  # noqa: T201 - what was measured
+    assert took < WITHIN
     await team.ready("ide")
     await team.assert_no_orphan()
+
+
+async def test_a_change_is_told_once_with_field_old_value_and_who(team: Team):
+    await team.claim("ide")
+    await team.ready("ide")
+    await team.platform.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=rival", "-n", team.namespace, "-f", "-", stdin=json.dumps(RIVAL))  # fmt: skip
+
+    async def told() -> list[str]:
+        found = (await team.platform.get("events", "-n", team.namespace))["items"]
+        return [each["message"] for each in found if each["reason"] == "DriftCorrected"]
+
+    messages = await eventually(told, "the correction is told")
+    assert messages == ["Corrected: Deployment/ide-web: spec.replicas was 5, set by rival; is 1 again."]
+
+
+async def test_what_the_template_ignores_is_left_to_whoever_changes_it(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    await operator.restart(resyncSeconds=1, logLevel="debug")
+    rule = {"target": {"kind": "Deployment", "name": "web"}, "pointers": ["/spec/replicas"]}
+    await team.publish(ignore=[rule])
+    await team.claim("ide")
+    await team.ready("ide")
+    await team.platform.kubectl("scale", "deploy", "ide-web", "--replicas=2", "-n", team.namespace)
+    await team.ready("ide")
+    await looked_at(operator, [f"{team.namespace}/ide"], 3)
+    audit = Audit(audit_log)
+    await looked_at(operator, [f"{team.namespace}/ide"], 3)
+    assert audit.changes(team.namespace) == []
+    assert await replicas(team) == 2
+
+    # Another field is put right, and this one is not sent with it.
+    await team.platform.kubectl("annotate", "deploy", "ide-web", "ocdp.io/owner-", "-n", team.namespace)
+
+    async def marked() -> bool:
+        return "Deployment/ide-web" in await team.marked()
+
+    await eventually(marked, "the mark is there again")
+    assert await replicas(team) == 2
+
+
+async def test_an_autoscaler_of_the_rendering_keeps_its_replicas(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    await operator.restart(resyncSeconds=1, logLevel="debug")
+    plain = deployment()
+    del plain["spec"]["replicas"]
+    await team.publish(app_files(deployment=document(plain), autoscaler=document(AUTOSCALER)))
+    await team.claim("ide")
+    await scaled_by_the_controller(team)
+    await left_alone(team, operator, audit_log)
+
+
+async def test_an_autoscaler_of_somebody_else_keeps_its_replicas_and_a_person_does_not(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    await operator.restart(resyncSeconds=1, logLevel="debug")
+    await team.claim("ide")
+    await team.ready("ide")
+    theirs = AUTOSCALER | {"metadata": {"name": "theirs"}}
+    theirs = theirs | {"spec": {**AUTOSCALER["spec"], "scaleTargetRef": {**SCALED, "name": "ide-web"}}}
+    await team.platform.kubectl("apply", "-n", team.namespace, "-f", "-", stdin=json.dumps(theirs))
+    await scaled_by_the_controller(team)
+    await left_alone(team, operator, audit_log)
+    await team.platform.kubectl("delete", "hpa", "theirs", "-n", team.namespace)
+    await team.platform.kubectl("scale", "deploy", "ide-web", "--replicas=5", "-n", team.namespace)
+
+    async def put_right() -> bool:
+        return await replicas(team) == 1
+
+    await eventually(put_right, "what a person scaled is put right", seconds=10)
+    await team.ready("ide")
+
+
+async def replicas(team: Team) -> int:
+    found = await team.platform.get("deploy", "ide-web", "-n", team.namespace)
+    return int(found["spec"]["replicas"])
+
+
+async def scaled_by_the_controller(team: Team) -> None:
+    async def two() -> bool:
+        return await team.find("deploy", "ide-web") is not None and await replicas(team) == 2
+
+    await eventually(two, "the autoscaler's controller has scaled", seconds=90)
+    await team.ready("ide")
+
+
+async def left_alone(team: Team, operator: OperatorProcess, audit_log: Path) -> None:
+    """Over some looks the operator writes nothing."""
+    await looked_at(operator, [f"{team.namespace}/ide"], 3)
+    audit = Audit(audit_log)
+    await looked_at(operator, [f"{team.namespace}/ide"], 3)
+    assert audit.changes(team.namespace) == []
+    assert await replicas(team) == 2
 
 
 async def test_a_label_of_somebody_else_stays(team: Team):

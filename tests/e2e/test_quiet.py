@@ -6,13 +6,18 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import yaml
+
 from ocdp_operator.dev.operator import OperatorProcess
-from tests.support.world import Team, eventually
+from tests.support.apps import claim
+from tests.support.looks import looked_at
+from tests.support.world import Team, eventually, is_ready
 
 OPERATOR = "system:serviceaccount:ocdp-system:ocdp-operator"
 LEASE = ("leases", "ocdp-system", "ocdp-operator")
 """The one object that the operator writes at rest."""
 ROUNDS = 12
+CLAIMS = 100
 
 
 def mutating(audit_log: Path, team: Team, since: int) -> Counter[str]:
@@ -59,6 +64,26 @@ async def test_twelve_resync_rounds_and_a_restart_write_nothing(
     assert mutating(audit_log, team, since) == Counter()
     await operator.restart(resyncSeconds=1, logLevel="debug")
     await rounds(operator, team, 2)
+    assert mutating(audit_log, team, since) == Counter()
+
+
+async def test_twelve_resync_rounds_of_a_hundred_claims_write_nothing(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    names = [f"quiet-{number}" for number in range(CLAIMS)]
+    claims = [claim(name, team.namespace, team.template_id, team.workspace) for name in names]
+    await team.platform.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(claims))
+
+    async def ready() -> bool:
+        found = (await team.platform.get("wc", "-n", team.namespace))["items"]
+        return len(found) == CLAIMS and all(map(is_ready, found))
+
+    await eventually(ready, f"{CLAIMS} claims are ready", seconds=180, every=1)
+    await operator.restart(resyncSeconds=4, logLevel="debug")
+    keys = [f"{team.namespace}/{name}" for name in names]
+    await looked_at(operator, keys, 1)
+    since = length(audit_log)
+    await looked_at(operator, keys, ROUNDS, seconds=180)
     assert mutating(audit_log, team, since) == Counter()
 
 

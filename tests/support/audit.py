@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 OPERATOR = "system:serviceaccount:ocdp-system:ocdp-operator"
 LEASE = ("leases", "ocdp-system", "ocdp-operator")
 """The one object that the operator writes at rest."""
+
+
+CONTROLLERS = frozenset(
+    {"system:kube-controller-manager", "system:kube-scheduler", "system:apiserver", "kwok"}
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,31 @@ class Audit:
             if (each.resource, each.namespace, each.name) != LEASE and namespace in (None, each.namespace)
         ]
 
+    def seconds_to_repair(self, namespace: str) -> float:
+        """From somebody's first change of an object in the namespace to the operator's next write of that object."""
+        with self._log.open("rb") as log:
+            log.seek(self._from)
+            events = [json.loads(line) for line in log if line.endswith(b"\n")]
+        written = [
+            event
+            for event in events
+            if event.get("objectRef", {}).get("namespace") == namespace
+            and event.get("responseStatus", {}).get("code", 0) < 300
+            and "dryRun" not in event["requestURI"]
+        ]
+        people = [
+            event for event in written if not event["user"]["username"].startswith("system:serviceaccount:")
+        ]
+        people = [event for event in people if event["user"]["username"] not in CONTROLLERS]
+        change = people[0]
+        same = [event for event in written if _object(event) == _object(change)]
+        repair = next(
+            event
+            for event in same
+            if event["user"]["username"] == OPERATOR and _moment(event) > _moment(change)
+        )
+        return (_moment(repair) - _moment(change)).total_seconds()
+
     def counted(self, namespace: str, verb: str, *codes: int) -> Counter[str]:
         """How often a verb was done to each object, with one of these answers."""
         return Counter(
@@ -57,6 +88,16 @@ class Audit:
             for each in self.changes(namespace)
             if each.verb == verb and each.code in codes
         )
+
+
+def _object(event: dict[str, Any]) -> tuple[str, str]:
+    ref = event.get("objectRef", {})
+    return ref.get("resource", ""), ref.get("name", "")
+
+
+def _moment(event: dict[str, Any]) -> datetime:
+    """When the API server was done with it."""
+    return datetime.fromisoformat(event["stageTimestamp"])
 
 
 def _change(event: dict[str, Any]) -> Change:

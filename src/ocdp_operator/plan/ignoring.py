@@ -122,6 +122,17 @@ def as_to(manifest: Manifest, raw: Mapping[str, Any]) -> Manifest:
     return replace(manifest, body=body)
 
 
+def as_it_lives(manifest: Manifest, raw: Mapping[str, Any]) -> Manifest:
+    """The manifest with the live values of all that is left to others: an object that is made anew loses none of them."""
+    body: Mapping[str, Any] = manifest.body
+    paths = ignored_paths(body["metadata"])
+    autoscaled = is_autoscaled(manifest.ref.kind, raw["metadata"]) and value_at(body, REPLICAS) != 0
+    for path in (*paths, *((REPLICAS,) if autoscaled else ())):
+        live = value_at(raw, path)
+        body = without(body, path) if live is None else with_value(body, path, live)
+    return replace(manifest, body=body)
+
+
 def without_replicas(manifest: Manifest) -> Manifest:
     """What is sent to an object that somebody's autoscaler scales: how many pods there are is its business, unless none."""
     if value_at(manifest.body, REPLICAS) in (None, 0):

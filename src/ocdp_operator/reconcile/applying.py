@@ -13,7 +13,8 @@ from ocdp_operator.model.kinds import SECRET, STATEFUL_SET
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.telemetry import Tally
-from ocdp_operator.reconcile.ignoring import as_to_live
+from ocdp_operator.plan.updating import Way
+from ocdp_operator.reconcile.ignoring import as_it_was, as_to_live
 from ocdp_operator.reconcile.retaining import check_volumes, kept_from_former, reclaim, reclaim_volumes
 from ocdp_operator.reconcile.run import Run
 from ocdp_operator.reconcile.updating import Updates, prepare
@@ -49,8 +50,11 @@ async def apply_all(
             continue
         known = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(manifest.ref)
         try:
-            await prepare(run, manifest, (updates or {}).get(manifest.ref))
-            observed = await _apply_one(run, manifest, entry)
+            update = (updates or {}).get(manifest.ref)
+            anew = update is not None and update.way is Way.RECREATE
+            sent = await as_it_was(run, manifest) if anew else manifest
+            await prepare(run, manifest, update)
+            observed = await _apply_one(run, sent, entry)
         except ReconcileError as error:
             refused.append(error)
             run.progress.counted(Tally.APPLIED_OBJECTS, "failed")

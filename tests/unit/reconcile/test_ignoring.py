@@ -220,3 +220,31 @@ async def test_none_at_all_is_said_to_an_autoscaled_object_too():
     world.ask_for(values={"greeting": "new"})
     await world.settle()
     assert replicas(world) == 0
+
+
+@pytest.mark.parametrize(
+    "by", ["the template", "an autoscaler of the rendering", "an autoscaler of somebody else"]
+)
+async def test_a_claim_that_stops_has_no_pods_whoever_owns_how_many_there_are(by: str):
+    manifests = scaled() if by == "an autoscaler of the rendering" else app()
+    revision = ignoring("/spec/replicas") if by == "the template" else builders.template(**PASSWORD)
+    world = await converged(World(manifests, revision=revision))
+    manager = "rival" if by == "the template" else "kube-controller-manager"
+    world.cluster.scale(builders.NAMESPACE, DEPLOYMENT, 4, manager=manager)
+    await world.settle()
+    assert replicas(world) == 4
+
+    world.ask_for(running=False)
+    await world.settle()
+    assert replicas(world) == 0
+    await writes_nothing(world)
+    world.cluster.scale(builders.NAMESPACE, DEPLOYMENT, 3, manager="rival")
+    await world.settle()
+    assert replicas(world) == 0
+
+    world.ask_for(running=True)
+    await world.settle()
+    assert replicas(world) in (1, None)  # what the API server fills in where nobody says how many
+    world.cluster.scale(builders.NAMESPACE, DEPLOYMENT, 4, manager=manager)
+    await writes_nothing(world)
+    assert replicas(world) == 4

@@ -207,6 +207,32 @@ async def test_a_deleted_credentials_secret_is_made_anew_and_the_pods_roll(
     assert old["data"]["PASSWORD"] not in events
 
 
+@pytest.mark.parametrize("edit", ["edited", "deleted"])
+async def test_the_credentials_secret_is_put_right_when_a_reconcile_is_asked_for(
+    team: Team, operator: OperatorProcess, audit_log: Path, edit: str
+):
+    await operator.restart(resyncSeconds=600)
+    await team.claim("ide")
+    await team.ready("ide")
+    change = ("delete", "secret", "ide-credentials")
+    if edit == "edited":
+        change = ("patch", "secret", "ide-credentials", "--type=merge", "-p", '{"data": {"PASSWORD": "c3RvbGVu"}}')  # fmt: skip
+    await team.platform.kubectl(*change, "-n", team.namespace)
+    audit = Audit(audit_log)
+    await team.platform.kubectl("annotate", "wc", "ide", "ocdp.io/reconcile-requested-at=now", "-n", team.namespace)  # fmt: skip
+
+    async def put_right() -> bool:
+        found = await team.find("secret", "ide-credentials")
+        return found is not None and found["data"]["PASSWORD"] != "c3RvbGVu"
+
+    await eventually(put_right, "the Secret holds a password of ours")
+    claim = await team.ready("ide")
+    assert claim["status"]["lastHandledReconcileAt"] == "now"
+    took = audit.seconds_between("workloadclaims/ide", "secrets/ide-credentials", team.namespace)
+    print(f"repaired {took:.2f} s after the request")  # noqa: T201 - what was measured
+    assert took < WITHIN
+
+
 async def test_losing_a_volume_from_the_base_stops_before_the_prune(team: Team):
     await team.claim("ide")
     await team.ready("ide")

@@ -9,14 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ocdp_operator.dev.controlplane import ADMIN
+
 OPERATOR = "system:serviceaccount:ocdp-system:ocdp-operator"
 LEASE = ("leases", "ocdp-system", "ocdp-operator")
 """The one object that the operator writes at rest."""
-
-
-CONTROLLERS = frozenset(
-    {"system:kube-controller-manager", "system:kube-scheduler", "system:apiserver", "kwok"}
-)
 
 
 @dataclass(frozen=True)
@@ -58,28 +55,34 @@ class Audit:
 
     def seconds_to_repair(self, namespace: str) -> float:
         """From somebody's first change of an object in the namespace to the operator's next write of that object."""
+        change = next(event for event in self._done(namespace) if _is_of_a_person(event))
+        return self.seconds_between(_object(change), _object(change), namespace)
+
+    def seconds_between(self, changed: str, repaired: str, namespace: str) -> float:
+        """From somebody's first change of one object (``plural/name``) to the operator's next write of another or the same."""
+        done = self._done(namespace)
+        change = next(each for each in done if _object(each) == changed and _is_of_a_person(each))
+        repair = next(
+            each
+            for each in done
+            if _object(each) == repaired
+            and each["user"]["username"] == OPERATOR
+            and _moment(each) > _moment(change)
+        )
+        return (_moment(repair) - _moment(change)).total_seconds()
+
+    def _done(self, namespace: str) -> list[dict[str, Any]]:
+        """Every write in the namespace that was not refused, of anybody."""
         with self._log.open("rb") as log:
             log.seek(self._from)
             events = [json.loads(line) for line in log if line.endswith(b"\n")]
-        written = [
+        return [
             event
             for event in events
             if event.get("objectRef", {}).get("namespace") == namespace
             and event.get("responseStatus", {}).get("code", 0) < 300
             and "dryRun" not in event["requestURI"]
         ]
-        people = [
-            event for event in written if not event["user"]["username"].startswith("system:serviceaccount:")
-        ]
-        people = [event for event in people if event["user"]["username"] not in CONTROLLERS]
-        change = people[0]
-        same = [event for event in written if _object(event) == _object(change)]
-        repair = next(
-            event
-            for event in same
-            if event["user"]["username"] == OPERATOR and _moment(event) > _moment(change)
-        )
-        return (_moment(repair) - _moment(change)).total_seconds()
 
     def counted(self, namespace: str, verb: str, *codes: int) -> Counter[str]:
         """How often a verb was done to each object, with one of these answers."""
@@ -90,9 +93,13 @@ class Audit:
         )
 
 
-def _object(event: dict[str, Any]) -> tuple[str, str]:
+def _object(event: dict[str, Any]) -> str:
     ref = event.get("objectRef", {})
-    return ref.get("resource", ""), ref.get("name", "")
+    return f"{ref.get('resource', '')}/{ref.get('name', '')}"
+
+
+def _is_of_a_person(event: dict[str, Any]) -> bool:
+    return bool(event["user"]["username"] == ADMIN)
 
 
 def _moment(event: dict[str, Any]) -> datetime:

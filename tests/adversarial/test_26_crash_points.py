@@ -1,22 +1,24 @@
-"""26: killed with SIGKILL at every mutating call of create, update, prune, rotate and delete, a new process ends where none was killed."""
+"""26: killed with SIGKILL at every mutating call of a claim's life, a new process ends where none was killed."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import Platform
-from ocdp_operator.model.names import ROTATE
-from tests.support.apps import app_files
+from ocdp_operator.model.names import ADOPT, APPROVE_PRUNE, CLAIM_UID, ROTATE
+from tests.support.apps import app_files, deployment, document, stateful_set, template
 from tests.support.crash_lab import SETTINGS, Lab, Scenario, enumerate_crashes, points
 from tests.support.fix_operator import QUICK
 from tests.support.recording_proxy import RecordingProxy
-from tests.support.world import Team
+from tests.support.world import Team, condition, is_ready
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -25,6 +27,8 @@ LATE_INVENTORY = "tests.support.late_inventory"
 RECORD = "patch workloadclaims/status"
 FIRST, LAST = "apply serviceaccounts web", "apply workloads"
 """Objects of a claim, in the order of their making."""
+FULL, NEWER, SMALL, SET = range(1, 5)
+"""Revisions: the application; other labels and one Service more; not half of it; a StatefulSet in place of the Deployment."""
 _OLD, _NEW = {"greeting": "one", "guarded": "yes"}, {"greeting": "two", "guarded": "yes"}
 _BARE = {"greeting": "one", "guarded": "no"}
 
@@ -53,6 +57,59 @@ async def delete(lab: Lab, names: Sequence[str]) -> None:
     await lab.delete(names)
 
 
+async def ask_and_delete(lab: Lab, names: Sequence[str]) -> None:
+    await ask(lab, names)
+    await lab.at_rest(names, gone=False)
+    await lab.delete(names)
+
+
+async def ask_again_and_adopt(lab: Lab, names: Sequence[str]) -> None:
+    """At once with the annotation: a claim that is refused first tries again as often as it is looked at."""
+    secrets_left = (await lab.team.platform.get("secrets", "-n", lab.team.namespace))["items"]
+    former = {
+        item["metadata"]["name"]: item["metadata"]["labels"][CLAIM_UID]
+        for item in secrets_left
+        if CLAIM_UID in item["metadata"].get("labels", {})
+    }
+    adopt = {name: {ADOPT: former[f"{name}-credentials"]} for name in names}
+    await lab.apply(names, values=_OLD, annotations=adopt)
+
+
+async def ask_for_the_first(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_OLD, templateRevision=FULL)
+
+
+async def move_up(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_OLD, templateRevision=NEWER)
+
+
+async def ask_for_less(lab: Lab, names: Sequence[str]) -> None:
+    await ask_for_the_first(lab, names)
+    await lab.at_rest(names, gone=False)
+    await lab.apply(names, values=_BARE, templateRevision=SMALL)
+
+
+async def approve(lab: Lab, names: Sequence[str]) -> None:
+    claims = await lab.claims()
+    waiting = {name: claims[name]["status"]["pendingPrune"]["digest"] for name in names}
+    await lab.annotate_each({name: f"{APPROVE_PRUNE}={digest}" for name, digest in waiting.items()})
+
+
+async def ask_for_a_set(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_OLD, templateRevision=SET)
+
+
+def is_blocked(claim: Mapping[str, Any]) -> bool:
+    """Ready, and objects wait for an approval."""
+    return is_ready(claim) and _says(claim, "Applied", "True", "PruneBlocked")
+
+
+def _says(claim: Mapping[str, Any], type_: str, status: str, reason: str) -> bool:
+    found = condition(claim, type_)
+    current = found.get("observedGeneration") == claim["metadata"]["generation"]
+    return current and (found["status"], found["reason"]) == (status, reason)
+
+
 SCENARIOS = {
     "create": Scenario(when=ask),
     "update": Scenario(given=ask, when=change),
@@ -60,7 +117,14 @@ SCENARIOS = {
     "rotate": Scenario(given=ask, when=rotate),
     "delete": Scenario(given=ask_for_all_to_go, when=delete, gone=True),
     "retain": Scenario(given=ask, when=delete, gone=True),
+    "adopt": Scenario(given=ask_and_delete, when=ask_again_and_adopt, begins=None),
 }
+WITH_REVISIONS = {
+    "upgrade": Scenario(given=ask_for_the_first, when=move_up),
+    "approve": Scenario(given=ask_for_less, when=approve, begins=is_blocked),
+    "retain-set": Scenario(given=ask_for_a_set, when=delete, gone=True),
+}
+"""Of a template that has the revisions FULL to SET."""
 
 
 def listed(name: str) -> list[str]:
@@ -89,6 +153,21 @@ async def _lab(stack: AsyncExitStack, platform: Platform, workdir: Path, **optio
     return Lab(await new_team(platform), operator, proxy)
 
 
+@pytest.fixture(scope="module")
+async def lab_with_revisions(lab: Lab, platform: Platform) -> Lab:
+    """The same operator and another team, whose template has four revisions; its claims have numbers of their own."""
+    team = await new_team(platform)
+    more = document(dict(yaml.safe_load(team.files["web/base/service.yaml"]), metadata={"name": "more"}))
+    await team.publish(app_files(more=more))
+    small = deployment()
+    del small["spec"]["template"]["spec"]["serviceAccountName"]
+    await team.record(app_files(deployment=document(small), account=b"", service=b""))
+    mappings = [m for m in template("", "")["mappings"] if m.get("patch") is None]
+    stateful = app_files(deployment=document(stateful_set()), volume=b"")
+    await team.record(stateful, mappings=mappings)
+    return Lab(team, lab.operator, lab.proxy, _used=50)
+
+
 async def new_team(platform: Platform) -> Team:
     unique = f"crash-{secrets.token_hex(3)}"
     repository = await platform.git.repository(unique)
@@ -103,6 +182,13 @@ async def new_team(platform: Platform) -> Team:
 async def test_26_a_new_process_ends_where_none_was_killed(lab: Lab, name: str):
     expected = listed(name)
     failures = await enumerate_crashes(lab, SCENARIOS[name], points(expected), expected)
+    assert not failures.found, f"{len(failures.found)} of {2 * len(expected)} points\n{failures.table()}"
+
+
+@pytest.mark.parametrize("name", WITH_REVISIONS)
+async def test_26_the_same_where_the_template_has_other_revisions(lab_with_revisions: Lab, name: str):
+    expected = listed(name)
+    failures = await enumerate_crashes(lab_with_revisions, WITH_REVISIONS[name], points(expected), expected)
     assert not failures.found, f"{len(failures.found)} of {2 * len(expected)} points\n{failures.table()}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +39,8 @@ _ROUNDS = 10
 
 User = Callable[["Lab", Sequence[str]], Awaitable[None]]
 """What users do with claims of these names."""
+Rest = Callable[[Mapping[str, Any]], bool]
+"""Whether a claim is where nothing more happens by itself."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Scenario:
     """What users do while the operator is dead."""
     gone: bool = False
     """Whether the claim ends deleted."""
+    begins: Rest | None = is_ready
+    """What a claim is like at rest after ``given``; None: it is gone."""
+    ends: Rest = is_ready
+    """The same in the end, unless it is gone."""
     history: bool = True
     """Whether the claim's history must be the same: not so where users do not wait."""
 
@@ -96,17 +102,32 @@ class Lab:
     """Where each other claim is stopped."""
     _used: int = 0
 
-    async def apply(self, names: Sequence[str], **spec: Any) -> None:
+    async def apply(
+        self, names: Sequence[str], *, annotations: Mapping[str, Mapping[str, str]] | None = None, **spec: Any
+    ) -> None:
         """What ``kubectl apply`` does with a file of claims."""
         team = self.team
         bodies = [
             claim_body(name, team.namespace, team.template_id, team.workspace, **spec) for name in names
         ]
+        for body in bodies:
+            body["metadata"]["annotations"] = dict((annotations or {}).get(body["metadata"]["name"], {}))
         await team.platform.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
 
     async def annotate(self, names: Sequence[str], annotation: str) -> None:
         """What a person adds to the claims."""
         await self.team.platform.kubectl("annotate", "wc", "-n", self.team.namespace, *names, annotation)
+
+    async def annotate_each(self, annotations: Mapping[str, str]) -> None:
+        """The same with an annotation of its own for each claim."""
+        kubectl, namespace = self.team.platform.kubectl, self.team.namespace
+        for name, annotation in annotations.items():
+            await kubectl("annotate", "wc", "-n", namespace, name, annotation)
+
+    async def claims(self) -> dict[str, dict[str, Any]]:
+        """The team's claims by name."""
+        items = (await self.team.platform.get("wc", "-n", self.team.namespace))["items"]
+        return {item["metadata"]["name"]: item for item in items}
 
     async def delete(self, names: Sequence[str]) -> None:
         """Asks for the claims' deletion and returns at once."""
@@ -126,7 +147,7 @@ class Lab:
         names = self.claims_for(stops)
         if scenario.given is not None:
             await scenario.given(self, names)
-            await self.at_rest(names, gone=False)
+            await self.at_rest(names, gone=scenario.begins is None, as_=scenario.begins or is_ready)
         self.proxy.stop_at(self.at)
         if not scenario.gone:
             self.proxy.close()
@@ -136,7 +157,7 @@ class Lab:
             await self._seen_or_held(names, looks, "was looked at")
         await self._let_flow(names)
         await eventually(self._all_held, "every claim is held at its point", seconds=SECONDS)
-        await self.at_rest([self.control], gone=scenario.gone)
+        await self.at_rest([self.control], gone=scenario.gone, as_=scenario.ends)
         return names
 
     async def _let_flow(self, names: Sequence[str]) -> None:
@@ -153,20 +174,20 @@ class Lab:
         await self.operator.kill()
         self.proxy.release()
 
-    async def at_rest(self, names: Sequence[str], *, gone: bool) -> None:
-        """Returns when each claim is Ready, or gone, and was looked at once more without a mutating call."""
+    async def at_rest(self, names: Sequence[str], *, gone: bool, as_: Rest = is_ready) -> None:
+        """Returns when each claim is Ready (or ``as_``), or gone, and was looked at once more without a mutating call."""
 
         async def ended() -> bool:
-            seen = await self._claims()
+            seen = await self.claims()
             if gone:
                 return not any(name in seen for name in names)
-            return all(name in seen and is_ready(seen[name]) for name in names)
+            return all(name in seen and as_(seen[name]) for name in names)
 
         try:
             await eventually(ended, "the claims come to rest", seconds=SECONDS)
         except AssertionError:
             found = await states(self.team, list(names))
-            raise AssertionError("\n".join(self._unrest(found, gone=gone))) from None
+            raise AssertionError("\n".join(self._unrest(found, gone=gone, as_=as_))) from None
         for _ in range(_ROUNDS):
             calls = await self.calls_in_a_round(names)
             if not calls:
@@ -192,16 +213,12 @@ class Lab:
             f" ({point.occurrence})" if point.occurrence > 1 else ""
         )
 
-    async def _claims(self) -> dict[str, dict[str, Any]]:
-        items = (await self.team.platform.get("wc", "-n", self.team.namespace))["items"]
-        return {item["metadata"]["name"]: item for item in items}
-
     async def _all_held(self) -> bool:
         missing = sorted(self.named(name) for name in self.at.keys() - self.proxy.held)
         return not missing
 
     async def _rolled_out(self) -> bool:
-        found = await self.team.platform.get("deployments", "-n", self.team.namespace)
+        found = await self.team.platform.get("deployments,statefulsets", "-n", self.team.namespace)
         return all(_is_rolled_out(item) for item in found["items"])
 
     async def _seen_or_held(
@@ -212,7 +229,7 @@ class Lab:
             waiting = [n for n in names if n not in self.proxy.held and now[n] < before[n] + times]
             if not waiting:
                 return True
-            return not set(waiting) & (await self._claims()).keys()
+            return not set(waiting) & (await self.claims()).keys()
 
         await eventually(all_of_them, f"each claim {what}", seconds=SECONDS)
 
@@ -226,12 +243,12 @@ class Lab:
                     found[json.loads(line)["claim"].removeprefix(prefix)] += 1
         return found
 
-    def _unrest(self, found: dict[str, State], *, gone: bool) -> list[str]:
+    def _unrest(self, found: dict[str, State], *, gone: bool, as_: Rest) -> list[str]:
         return [
             f"{self.named(name) if name in self.at else name}: not at rest: "
             + json.dumps((state.claim or {}).get("status", {}).get("conditions"), indent=1)
             for name, state in found.items()
-            if (state.claim is not None) == gone or (state.claim and not is_ready(state.claim))
+            if (state.claim is not None) == gone or (state.claim and not as_(state.claim))
         ]
 
 
@@ -269,7 +286,7 @@ async def enumerate_crashes(
         await scenario.meanwhile(lab, names)
     lab.proxy.forget()
     await lab.operator.start()
-    await lab.at_rest(names, gone=scenario.gone)
+    await lab.at_rest(names, gone=scenario.gone, as_=scenario.ends)
     more = await lab.calls_in_a_round(names)
     ended = await lab.states()
     reference = ended[lab.control].text(history=scenario.history)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ocdp_operator.model.kinds import WORKLOAD
-from ocdp_operator.model.names import OWNER
+from ocdp_operator.model.names import ADOPT, OWNER
 from tests.support.world import Team, condition, inventory, kind_name
 
 Json = Mapping[str, Any]
@@ -44,14 +44,17 @@ class State:
     def unrecorded(self) -> set[str]:
         """``Kind/name`` of objects with a mark that the claim has not on record: orphans as soon as it forgets them.
 
-        Of a claim that is gone, its data is left by intent and marked.
+        Of a claim that is gone, its data is left by intent and marked; also for a claim that has yet to take it over.
         """
+        if self.claim is None:
+            return set()
+        uid = self.claim["metadata"]["uid"]
         marked = {
             f"{item['kind']}/{item['metadata']['name']}"
             for item in self.objects
-            if OWNER in item["metadata"].get("annotations", {})
+            if item["metadata"].get("annotations", {}).get(OWNER, "").startswith(f"{uid} ")
         }
-        return marked - inventory(self.claim) if self.claim is not None else set()
+        return marked - inventory(self.claim)
 
     def faults(self) -> list[str]:
         """What is wrong with the end state whatever it is compared with (I3, I5)."""
@@ -89,7 +92,9 @@ class State:
 
     def _uids(self) -> list[str]:
         items = [*self.objects, *([self.claim] if self.claim else [])]
-        marks = [item["metadata"].get("annotations", {}).get(OWNER, "") for item in self.objects]
+        marks = [
+            item["metadata"].get("annotations", {}).get(name, "") for item in items for name in (OWNER, ADOPT)
+        ]
         owners = re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", " ".join(marks))
         return sorted({item["metadata"]["uid"] for item in items} | set(owners))
 
@@ -105,7 +110,7 @@ async def states(team: Team, names: list[str]) -> dict[str, State]:
         name: State(
             name,
             claims.get(name),
-            tuple(i for i in objects if i["metadata"]["name"].partition("-")[0] == name),
+            tuple(i for i in objects if name in i["metadata"]["name"].split("-")),
         )
         for name in names
     }

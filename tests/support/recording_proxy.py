@@ -27,6 +27,8 @@ _PATH = re.compile(
 )
 _HASH = re.compile(r"-[bcdfghkmt2456789]{10}$")
 """What kustomize appends to the name of a generated ConfigMap."""
+_NUMBERED = re.compile(r"(?:^|-)(?P<claim>w\d\dx\d\d)(?:-|$)")
+"""A claim of the crash tests, anywhere in a name: the volumes of a StatefulSet begin with that of their template."""
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -154,9 +156,16 @@ async def _call(request: web.Request) -> Call | None:
     if resource == "events":
         claim, shown = document["involvedObject"]["name"], document["reason"]
     else:
-        claim, _, rest = name.partition("-")  # a claim of these tests has no dash in its name
+        claim, rest = _split(name)
         shown = _HASH.sub("-#", rest)
     kind = f"{resource}/{parsed['subresource']}" if parsed["subresource"] else resource
     verb = "apply" if "apply-patch" in request.headers.get("Content-Type", "") else _VERBS[request.method]
     dry_run = "dryRun" in request.query_string
     return Call(claim, " ".join(part for part in (verb, kind, shown) if part), dry_run)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The claim that an object is named for, and what is left of the name; a claim of these tests has no dash in its name."""
+    found = _NUMBERED.search(name)
+    claim = found["claim"] if found else name.partition("-")[0]
+    return claim, "-".join(part for part in name.split("-") if part != claim)

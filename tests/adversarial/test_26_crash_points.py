@@ -57,6 +57,16 @@ async def delete(lab: Lab, names: Sequence[str]) -> None:
     await lab.delete(names)
 
 
+async def stop(lab: Lab, names: Sequence[str]) -> None:
+    await lab.apply(names, values=_OLD, running=False)
+
+
+async def ask_and_stop(lab: Lab, names: Sequence[str]) -> None:
+    await ask(lab, names)
+    await lab.at_rest(names, gone=False)
+    await stop(lab, names)
+
+
 async def ask_and_delete(lab: Lab, names: Sequence[str]) -> None:
     await ask(lab, names)
     await lab.at_rest(names, gone=False)
@@ -99,6 +109,11 @@ async def ask_for_a_set(lab: Lab, names: Sequence[str]) -> None:
     await lab.apply(names, values=_OLD, templateRevision=SET)
 
 
+def is_stopped(claim: Mapping[str, Any]) -> bool:
+    """Its pods are gone, as was asked."""
+    return _says(claim, "Ready", "False", "Stopped")
+
+
 def is_blocked(claim: Mapping[str, Any]) -> bool:
     """Ready, and objects wait for an approval."""
     return is_ready(claim) and _says(claim, "Applied", "True", "PruneBlocked")
@@ -117,6 +132,8 @@ SCENARIOS = {
     "rotate": Scenario(given=ask, when=rotate),
     "delete": Scenario(given=ask_for_all_to_go, when=delete, gone=True),
     "retain": Scenario(given=ask, when=delete, gone=True),
+    "stop": Scenario(given=ask, when=stop, ends=is_stopped),
+    "start": Scenario(given=ask_and_stop, when=ask, begins=is_stopped),
     "adopt": Scenario(given=ask_and_delete, when=ask_again_and_adopt, begins=None),
 }
 WITH_REVISIONS = {

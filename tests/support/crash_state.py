@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ocdp_operator.model.kinds import WORKLOAD
-from ocdp_operator.model.names import ADOPT, OWNER
+from ocdp_operator.model.names import ADOPT, OWNER, RENDERING
+from ocdp_operator.plan.keeping import unpack
 from tests.support.world import Team, condition, inventory, kind_name
 
 Json = Mapping[str, Any]
@@ -151,6 +152,9 @@ def _shown(item: Json) -> dict[str, Any]:
         for key, value in metadata.get("annotations", {}).items()
         if not key.startswith(("pv.kubernetes.io/", "volume.", "volume.beta."))
     }
+    if RENDERING in metadata["annotations"]:  # packed, names and UIDs cannot be put away
+        kept = unpack(metadata["annotations"][RENDERING])
+        metadata["annotations"][RENDERING] = [manifest.body for manifest in kept]
     fields = item["metadata"].get("managedFields", ())
     metadata["writers"] = sorted(
         {f"{f['manager']} {f['operation']} {f.get('subresource', '')}" for f in fields}

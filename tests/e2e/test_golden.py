@@ -110,6 +110,13 @@ async def crash_loop(stage: Stage, name: str) -> AsyncIterator[None]:
 
 
 @situation
+async def unschedulable(stage: Stage, name: str) -> AsyncIterator[None]:
+    await stage.submit(name, f"large-{stage.team.namespace}")
+    await stage.team.until(name, "Healthy", "Unknown", "Unschedulable")
+    yield
+
+
+@situation
 async def drift_corrected(stage: Stage, name: str) -> AsyncIterator[None]:
     await stage.ready(name)
     await stage.told(name, "HealthCheckSucceeded")
@@ -274,7 +281,7 @@ async def catalog_unavailable(stage: Stage, name: str) -> AsyncIterator[None]:
 async def stage(
     platform: Platform, session_operator: OperatorProcess, postgres_server: EmbeddedPostgres
 ) -> AsyncIterator[Stage]:
-    """Four templates of one small application, offered to one workspace."""
+    """Five templates of one small application, offered to one workspace."""
     if not session_operator.running:
         await session_operator.start()
     unique = f"golden-{secrets.token_hex(3)}"
@@ -282,11 +289,14 @@ async def stage(
     team = Team(platform, unique, unique, f"web-{unique}", repository, platform.git.url(unique))
     await platform.place(unique, unique)
     await team.publish()
+    large = deployment()
+    large["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "90000"
     await _another(team, "private", "v1")
+    await _another(team, "large", "large", app_files(deployment=document(large)))
     await _another(team, "newer", "v1")
     await _another(team, "moving", "v1")
     await _another(team, "moving", "v2", _without_volume())
-    for each in ("web", "private", "moving", "newer"):
+    for each in ("web", "private", "large", "moving", "newer"):
         await platform.bind(f"{each}-{unique}", unique)
     await simulate(platform, unique, SIMULATED)
     yield Stage(team, postgres_server)

@@ -51,7 +51,7 @@ async def test_under_manual_the_old_revision_stays_and_fixed_values_take_the_new
     await team.claim("ide", values={"greeting": "short"}, templateRevision=2)
     ready = await team.ready("ide")
     assert ready["status"]["template"]["revision"] == 2
-    assert "greeting: short" in await config(team)
+    assert '"greeting": "short"' in await config(team)
 
 
 async def test_under_auto_the_claim_stays_ready_on_the_old_revision_until_a_newer_one_fits(

@@ -118,7 +118,8 @@ def with_value_path(error: Waiting, workload: ResolvedWorkload) -> Waiting:
         and str(each.value) in error.message.replace(",", " ").split()
         and (path := _value_path(each, workload))
     )
-    return Waiting(error.reason, error.message, value_path=next(chosen, ""))
+    path = next(chosen, "")
+    return Waiting(error.reason, error.message, value_path=path) if path else error
 
 
 def check_service(service: Place, name: str, node_ports: Mapping[tuple[str, int], MappedPort]) -> None:

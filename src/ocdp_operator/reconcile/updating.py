@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -91,13 +92,22 @@ def _value_path(update: Update, workload: ResolvedWorkload | None) -> str:
     """The path of the claim's value that a mapping puts into a field which cannot change."""
     if workload is None:
         return ""
-    pointers = {conflict.pointer for conflict in update.conflicts}
+    pointers = {_any_template(conflict.pointer) for conflict in update.conflicts}
     for each in workload.bound:
         patch = each.mapping.patch
-        at = patch is not None and (patch.kind, f"{workload.claim_name}-{patch.name}", patch.pointer)
+        at = patch is not None and (
+            patch.kind,
+            f"{workload.claim_name}-{patch.name}",
+            _any_template(patch.pointer),
+        )
         if at in {(update.ref.kind, update.ref.name, pointer) for pointer in pointers}:
             return only_value_path(each)
     return ""
+
+
+def _any_template(pointer: str) -> str:
+    """A mapping counts the claim templates of a StatefulSet, and a conflict names them."""
+    return re.sub("(/volumeClaimTemplates)/[^/]+", r"\1/*", pointer)
 
 
 async def planned(reading: Reading, namespace: str, manifest: Manifest, live: Mapping[str, Any]) -> Update:

@@ -61,7 +61,7 @@ e2e: setup ## The operator on a real control plane
 	@$(PYTEST) tests/e2e
 
 .PHONY: adversarial
-adversarial: setup ## Attacks, crashes and faults, each test named after its number (about half an hour)
+adversarial: setup ## Attacks, crashes and faults, each test named after its number (about an hour)
 	@$(PYTEST) tests/adversarial
 
 .PHONY: programs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from shutil import rmtree
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,14 @@ from ocdp_operator.dev.gitserver import GitServer
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import Platform
 from ocdp_operator.dev.postgres import EmbeddedPostgres
+from ocdp_operator.dev.simulation import SIMULATE
+from tests.support.fix_operator import TeamFactory
 from tests.support.world import Team, condition, eventually
 
 RECOVERY = 60.0
 """Seconds within which a claim recovers when its dependency is back."""
+KEPT = ("PersistentVolumeClaim", "Secret", "Deployment", "Service")
+"""What must be the same object after an outage as before; a Service that was deleted in it excepted."""
 
 
 @pytest.fixture
@@ -89,6 +95,108 @@ async def test_without_git_a_new_claim_waits_and_a_known_commit_still_serves(
     finally:
         await git_again.restart()
     await team.ready("new", seconds=RECOVERY)
+
+
+@pytest.mark.timeout(300)
+async def test_without_catalog_and_git_everything_that_needs_neither_goes_on_also_after_a_restart(
+    new_team: TeamFactory, operator: OperatorProcess, postgres_again: EmbeddedPostgres, git_again: GitServer
+):
+    team: Team = await new_team("outage")
+    names = ("steady", "stopping", "starting", "leaving", "later", "waiting")
+    for name in names:
+        await team.claim(name, **({"deletionPolicy": "Delete"} if name in ("leaving", "later") else {}))
+    for name in names:
+        await team.ready(name)
+    await team.claim("starting", running=False)
+    await stopped(team, "starting")
+    before = await team.objects()
+    secrets = secret_values(before)
+    await postgres_again.stop()
+    await git_again.stop()
+    try:
+        await team.claim("waiting", values={"greeting": "a new value"})
+        waiting = await team.until("waiting", "TemplateResolved", "Unknown", "CatalogUnavailable")
+        assert condition(waiting, "Ready")["status"] == "Unknown"
+        await everything_goes_on(team, stop="stopping", start="starting", leave="leaving")
+
+        await operator.stop()
+        rmtree(operator.work)  # a new pod has no mirror and no artifact: what the cluster keeps must do
+        await operator.start()
+        await everything_goes_on(team, stop="starting", start="stopping", leave="later")
+        waiting = await team.until("waiting", "TemplateResolved", "Unknown", "CatalogUnavailable")
+        assert condition(waiting, "Healthy")["status"] == "True"
+        during = await team.objects()
+        assert during["Deployment/waiting-web"]["spec"] == before["Deployment/waiting-web"]["spec"]
+    finally:
+        await postgres_again.restart()
+        await git_again.restart()
+    for name in ("steady", "stopping", "waiting"):
+        await team.until(name, "TemplateResolved", "True", seconds=RECOVERY)
+        ready = await team.ready(name, seconds=RECOVERY)
+        assert "failure" not in ready["status"]
+    after = await team.objects()
+    assert secret_values(after) == {name: secrets[name] for name in secret_values(after)}
+    stay = [
+        name
+        for name in before
+        if name.startswith(KEPT) and not any(part in name for part in ("leaving", "later", "Service/steady"))
+    ]
+    assert {name: after[name]["metadata"]["uid"] for name in stay} == {
+        name: before[name]["metadata"]["uid"] for name in stay
+    }
+
+
+async def everything_goes_on(team: Team, *, stop: str, start: str, leave: str) -> None:
+    """Drift repair, health, stop, start and deletion, by the state of the cluster."""
+    kubectl, here = team.platform.kubectl, ("-n", team.namespace)
+    await kubectl("delete", "service", "steady-web", *here)
+    await kubectl("scale", "deploy", "steady-web", "--replicas=3", *here)
+    await team.claim(stop, running=False)
+    await team.claim(start, running=True)
+    leaving = await team.get_claim(leave)
+    await team.delete(leave)
+
+    async def repaired() -> bool:
+        service, deploy = await team.find("service", "steady-web"), await team.find("deploy", "steady-web")
+        return service is not None and deploy is not None and deploy["spec"]["replicas"] == 1
+
+    await eventually(repaired, "drift is repaired")
+    await stopped(team, stop)
+    ready = await team.ready(start)
+    assert await pods(team, start) == 1
+    assert ready["status"]["observedGeneration"] == ready["metadata"]["generation"]
+    await team.gone(leave)
+    assert await team.marked(leaving["metadata"]["uid"]) == set()
+    beside = await team.until("steady", "TemplateResolved", "Unknown", "CatalogUnavailable")
+    assert condition(beside, "Ready")["status"] == "True"
+
+    pod = (await team.platform.get("pods", *here, "-l", "ocdp.io/claim-name=steady"))["items"][0]
+    await kubectl("annotate", "pod", pod["metadata"]["name"], *here, f"{SIMULATE}=crashloop")
+    await team.until("steady", "Ready", "False", "CrashLoop")
+    await kubectl("delete", "pod", pod["metadata"]["name"], *here, "--wait=false")
+    await team.ready("steady")
+
+
+async def stopped(team: Team, name: str) -> None:
+    """It has no pods any more, and says so of its own generation."""
+    await team.until(name, "Ready", "False", "Stopped")
+    deploy = await team.find("deploy", f"{name}-web")
+    assert deploy is not None
+    assert deploy["spec"]["replicas"] == 0
+
+    async def none() -> bool:
+        return await pods(team, name) == 0
+
+    await eventually(none, f"the pods of {name} are gone")
+
+
+async def pods(team: Team, name: str) -> int:
+    found = await team.platform.get("pods", "-n", team.namespace, "-l", f"ocdp.io/claim-name={name}")
+    return len(found["items"])
+
+
+def secret_values(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {name: item["data"] for name, item in objects.items() if name.startswith("Secret/")}
 
 
 async def test_a_claim_deleted_while_the_operator_was_away_is_released_when_it_is_back(

@@ -75,12 +75,28 @@ FAULTS = {
 
 
 async def as_without_trouble(team: Team, pairs: dict[str, str]) -> None:
-    """I1, I3, I5: each claim ended where the one ended that went the same way before the trouble."""
+    """I1, I3, I5: each claim comes to the end of the one that went the same way before the trouble.
+
+    A ConfigMap of the content before stays for as long as a Pod that uses it.
+    """
+
+    async def alike() -> bool:
+        return not await differences(team, pairs)
+
+    try:
+        await eventually(alike, "they came to the same end", seconds=60, every=1)
+    except AssertionError:
+        raise AssertionError("\n".join(await differences(team, pairs))) from None
+
+
+async def differences(team: Team, pairs: dict[str, str]) -> list[str]:
     found = await states(team, [*pairs, *pairs.values()])
-    for name, reference in pairs.items():
-        assert found[name].faults() == []
-        wanted, text = (found[each].text(history=False) for each in (reference, name))
-        assert text == wanted, f"{name}:\n{difference(wanted, text)}"
+    texts = {name: state.text(history=False) for name, state in found.items()}
+    return [fault for name in pairs for fault in found[name].faults()] + [
+        f"{name}: {difference(texts[reference], texts[name])}"
+        for name, reference in pairs.items()
+        if texts[name] != texts[reference]
+    ]
 
 
 async def at_rest(team: Team, audit: Audit) -> None:

@@ -49,7 +49,7 @@ def container(state: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def pod(
     *containers: dict[str, Any], name: str = f"{REPLICA_SET}-abcde", owner: tuple[str, str, str] = ("ReplicaSet", REPLICA_SET, "rs-1"),
     ready: bool = False, since: str = "", born: str = "", probes: tuple[str, ...] = ("readinessProbe",),
-    init: tuple[dict[str, Any], ...] = (), **changes: Any,
+    init: tuple[dict[str, Any], ...] = (), startup: dict[str, int] | None = None, **changes: Any,
 ) -> Observed:  # fmt: skip
     """A pod of the claim ``ide``; ``since``: when Ready last changed; ``unscheduled``: the scheduler's words."""
     conditions = [
@@ -75,7 +75,12 @@ def pod(
     names = {each["name"] for each in containers} or {"web"}
     spec = {
         "containers": [
-            {"name": each, **{probe: {"httpGet": {}} for probe in probes}} for each in sorted(names)
+            {
+                "name": each,
+                **{probe: {"httpGet": {}} for probe in probes},
+                **({"startupProbe": startup} if startup else {}),
+            }
+            for each in sorted(names)
         ]
     }
     return observe(POD, {"metadata": metadata, "spec": spec, "status": status})

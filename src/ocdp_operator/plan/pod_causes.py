@@ -40,12 +40,18 @@ class Cause:
     """A part of a sentence, without a full stop. Its numbers move in steps."""
     since: datetime | None = None
     """When an UNREADY pod stopped to be ready, by the clock of its node, in whole seconds."""
+    overdue: bool = False
+    """UNREADY for so long that nobody waits for it any more, though no controller of it has a deadline."""
 
 
 _UNSCHEDULABLE_FOR: Final = timedelta(minutes=5)
 """An autoscaler brings a node in less, or another pod goes; after that nobody is believed to be on the way."""
 _UNREADY_FOR: Final = timedelta(seconds=30)
 """A container that has not passed its readiness probe for so long since it started is said to fail it."""
+_OVERDUE_AFTER: Final = timedelta(seconds=600)
+"""A pod whose containers run has so long to get ready: as long as a Deployment that names no deadline."""
+_STARTUP: Final = {"initialDelaySeconds": 0, "periodSeconds": 10, "failureThreshold": 3}
+"""What the API server fills in for a probe."""
 _RECOVERED_AFTER: Final = timedelta(minutes=5)
 """A container that ended again and again and then runs for so long, the longest back-off of the kubelet, is believed."""
 _LOOPING: Final = 2
@@ -79,7 +85,7 @@ def weightiest(pods: Iterable[Observed], now: datetime | None, *, model: bool) -
     """The cause of the pod that is worst off, the first by name of several; None when each is ready or says nothing."""
     ordered = sorted(pods, key=lambda pod: pod.ref.name)
     causes = [cause for pod in ordered if (cause := cause_of(pod, now, model=model)) is not None]
-    return max(causes, key=lambda cause: cause.weight, default=None)
+    return max(causes, key=lambda cause: (cause.weight, cause.overdue), default=None)
 
 
 def is_ready(pod: Observed) -> bool:
@@ -110,7 +116,8 @@ def cause_of(pod: Observed, now: datetime | None, *, model: bool) -> Cause | Non
     words = (
         "its containers are ready and the pod is not: its node does not answer, or a readiness gate is closed"
     )
-    return Cause(Weight.UNREADY, Reason.HEALTH_CHECK_FAILED, words, unready_since(pod))
+    late = _is_overdue(pod, now)
+    return Cause(Weight.UNREADY, Reason.HEALTH_CHECK_FAILED, words, unready_since(pod), late)
 
 
 def unready_since(pod: Observed) -> datetime | None:
@@ -273,4 +280,29 @@ def _running(
         words = f"container {name} runs and is not ready{_for(age)}"
     late = age >= _UNREADY_FOR
     reason = Reason.HEALTH_CHECK_FAILED if late else Reason.PROGRESSING
-    return Cause(Weight.UNREADY, reason, words, since)
+    return Cause(Weight.UNREADY, reason, words, since, _is_overdue(pod, now))
+
+
+def _is_overdue(pod: Observed, now: datetime | None) -> bool:
+    """Whether all its containers have run for too long since the last moment at which one of them may have started up.
+
+    Nothing tells when a startup probe passed; how long it may take at most its container says.
+    """
+    since = unready_since(pod)
+    if since is None:
+        return False
+    allowed = {
+        each["name"]: _startup(each["startupProbe"])
+        for each in (pod.body.get("spec") or {}).get("containers") or ()
+        if "startupProbe" in each
+    }
+    for each in (pod.body.get("status") or {}).get("containerStatuses") or ():
+        began = moment(((each.get("state") or {}).get("running") or {}).get("startedAt"))
+        if began is not None:
+            since = max(since, began + allowed.get(each["name"], timedelta(0)))
+    return _age(since, now) >= _OVERDUE_AFTER
+
+
+def _startup(probe: Mapping[str, Any]) -> timedelta:
+    delay, period, failures = (int(probe.get(name) or default) for name, default in _STARTUP.items())
+    return timedelta(seconds=delay + period * failures)

@@ -88,7 +88,7 @@ def stateful_set(seen: Seen) -> Finding:
         if missing and seen.answer:
             reason, words = refusal(seen.answer)
             return failed(words, reason)
-        return _explained(replace(short, rolling=rolling, asks=missing), seen)
+        return _explained(replace(short, rolling=rolling, asks=missing), seen, patient=False)
     return _leftovers(seen) or HEALTHY
 
 
@@ -181,8 +181,11 @@ def _leftovers(seen: Seen) -> Finding | None:
     return progressing(f"{left} pods have yet to end.", rolling=True) if left else None
 
 
-def _explained(short: Finding, seen: Seen, *, overdue: bool = False) -> Finding:
-    """What is short, with the cause from its pods; unless it is a moment's matter, and what was told stands."""
+def _explained(short: Finding, seen: Seen, *, overdue: bool = False, patient: bool = True) -> Finding:
+    """What is short, with the cause from its pods; unless it is a moment's matter, and what was told stands.
+
+    ``overdue``: its controller says so; not ``patient``: its controller has no deadline, so that its pods tell.
+    """
     evidence = seen.evidence
     if number(seen.spec, "replicas", 1) == 0:
         return replace(short, rolling=True)
@@ -201,7 +204,8 @@ def _explained(short: Finding, seen: Seen, *, overdue: bool = False) -> Finding:
                 "it did not get on within its progress deadline.", Reason.PROGRESS_DEADLINE_EXCEEDED
             )
         return _asking(short, seen)
-    if cause.weight is Weight.BROKEN or (overdue and cause.weight > Weight.STARTING):
+    late = overdue or (cause.overdue and not patient)
+    if cause.weight is Weight.BROKEN or (late and cause.weight > Weight.STARTING):
         verdict = Verdict.FAILED
     else:
         verdict = Verdict.PROGRESSING

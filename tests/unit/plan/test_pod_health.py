@@ -109,6 +109,40 @@ def test_a_model_server_that_loads_for_long_has_not_failed(condition):
     assert health.message == f"Deployment/ide-web: {FIRST}container web loads its model, for over an hour."
 
 
+NEW = stateful_set(newest="b")
+MODEL = {"periodSeconds": 10, "failureThreshold": 120}
+"""Twenty minutes."""
+
+
+def old(seconds: float, started: float, **fields: Any) -> Observed:
+    """Unready for so long, in a container that runs for so long."""
+    return pod(running(since=ago(seconds=started)), since=ago(seconds=seconds), owner=OWN, **fields)
+
+
+UNREADY_SETS = {
+    "in time": (old(590, 590), PROGRESSING),
+    "overdue": (old(600, 600), FAILED),
+    "a container that was made anew": (old(3600, 590), PROGRESSING),
+    "its startup may just have ended": (old(1790, 1790, startup=MODEL), PROGRESSING),
+    "its startup is long over": (old(1800, 1800, startup=MODEL), FAILED),
+    "starts": (pod(running(started=False, since=ago(hours=2)), since=ago(hours=2), owner=OWN), PROGRESSING),
+    "being made": (pod(waiting("ContainerCreating"), since=ago(hours=2), owner=OWN), PROGRESSING),
+    "a closed gate": (pod(running(ready=True), since=ago(hours=2), owner=OWN), FAILED),
+}
+
+
+@pytest.mark.parametrize(("seen", "verdict"), UNREADY_SETS.values(), ids=UNREADY_SETS)
+def test_a_stateful_set_whose_pods_run_and_are_not_ready_has_ten_minutes(seen, verdict):
+    health = health_of(NEW, seen)
+    assert health.verdict is verdict
+    if verdict is FAILED:
+        assert health.reason is Reason.HEALTH_CHECK_FAILED
+
+
+def test_a_deployment_has_the_deadline_that_it_names():
+    assert health_of(deployment(0, STARTING), unready(3600)).verdict is PROGRESSING
+
+
 LAPSES = {
     "image": (PULL, Reason.IMAGE_PULL_FAILED),
     "exit": (pod(ended(137, "OOMKilled")), Reason.CRASH_LOOP),

@@ -12,7 +12,11 @@ from ocdp_operator.model.objects import Observed
 
 _CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 _VOLUME_SOURCES: Final = ("configMap", "secret", "projected", "persistentVolumeClaim")
-_PROBES: Final = ("startupProbe", "readinessProbe")
+_PROBES: Final = {
+    "startupProbe": ("initialDelaySeconds", "periodSeconds", "failureThreshold"),
+    "readinessProbe": (),
+}
+"""Of a startup probe how long it may take; of the other one that it is there."""
 _POD_STATUS: Final = ("phase", "reason")
 _POD_CONDITIONS: Final = ("Ready", "PodScheduled")
 _POD_CONDITION: Final = ("type", "status", "reason", "lastTransitionTime")
@@ -90,14 +94,18 @@ def _references(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
-    """Its name, its references, and which probes it has."""
-    kept = {"name": container["name"], **{probe: {} for probe in _PROBES if container.get(probe)}}
+    """Its name, its references, which probes it has, and how long it may take to start up."""
+    kept = {"name": container["name"], **_probes(container)}
     env = [variable for variable in container.get("env") or () if "valueFrom" in variable]
     if env:
         kept["env"] = env
     if container.get("envFrom"):
         kept["envFrom"] = container["envFrom"]
     return kept
+
+
+def _probes(container: Mapping[str, Any]) -> dict[str, Any]:
+    return {probe: _picked(container[probe], kept) for probe, kept in _PROBES.items() if container.get(probe)}
 
 
 def _pod_status(status: Mapping[str, Any]) -> dict[str, Any]:

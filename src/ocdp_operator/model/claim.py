@@ -153,6 +153,8 @@ class ClaimStatus(WireModel):
     """The input whose rendering is applied completely; empty while an apply is under way."""
     spec_digest: str = ""
     """What of the spec the applied rendering follows (``ClaimSpec.digest``): the rest needs no rendering."""
+    rendering_digest: str = ""
+    """Of the rendering that is kept with the Workload: it is believed only if it has this one."""
     pending_prune: PendingPrune | None = None
     endpoints: tuple[Endpoint, ...] = ()
     url: str = ""

@@ -18,7 +18,7 @@ from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.kinds import SECRET, WORKLOAD
 from ocdp_operator.model.names import RENDERING
 from ocdp_operator.model.objects import Manifest, ObjectRef
-from ocdp_operator.model.wire import canonical_json
+from ocdp_operator.model.wire import canonical_json, digest
 from ocdp_operator.plan.running import at_rest
 
 MAX_KEPT: Final = 192 * 1024
@@ -44,21 +44,21 @@ def unpack(text: str) -> tuple[Manifest, ...]:
         return ()
 
 
-def with_kept(workload: Manifest, manifests: Iterable[Manifest]) -> Manifest:
-    """The Workload with these manifests in it."""
+def with_kept(workload: Manifest, manifests: Iterable[Manifest]) -> tuple[Manifest, str]:
+    """The Workload with these manifests in it, and the digest by which they are believed; empty when they do not fit."""
     text = pack(manifests)
     if not text:
-        return workload
+        return workload, ""
     metadata: Mapping[str, Any] = workload.body["metadata"]
     annotations = {**metadata.get("annotations", {}), RENDERING: text}
-    return Manifest(workload.ref, {**workload.body, "metadata": {**metadata, "annotations": annotations}})
+    body = {**workload.body, "metadata": {**metadata, "annotations": annotations}}
+    return Manifest(workload.ref, body), digest(text)
 
 
 def trusted(kept: Iterable[Manifest], recorded: Inventory) -> dict[ObjectRef, Manifest]:
     """Those of the kept manifests that the record says were sent, running or at rest.
 
-    The record is in the claim's status, where nobody but the operator writes: it vouches for what somebody else might have put
-    into the Workload.
+    After an apply that was not finished the record is of a newer rendering than what is kept, for some of the objects.
     """
     entries = {entry.ref: entry.sent for entry in recorded.desired if entry.sent}
     return {

@@ -63,6 +63,7 @@ class Facts:
     credentials_version: int = 0
     last_handled_rotation: str = ""
     last_handled_reconcile_at: str = ""
+    rendering_digest: str = ""
     drifted: tuple[Drift, ...] = ()
     """Objects that are not as they were applied and are left so, since the claim is suspended."""
     contested: tuple[Drift, ...] = ()
@@ -167,7 +168,7 @@ def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
     health = facts.health
     if health is None:
         return
-    if _is_stopped(claim, facts):
+    if _is_stopped(facts):
         message = "Nothing runs whose health could be told: the claim is stopped."
         yield _condition("Healthy", Truth.UNKNOWN, Reason.STOPPED, message, claim.generation)
         return
@@ -179,9 +180,9 @@ def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
     yield _condition("Healthy", truth, health.reason, health.message, generation)
 
 
-def _is_stopped(claim: WorkloadClaim, facts: Facts) -> bool:
-    """Whether the claim is at rest, as it asks for: also an older generation of it, while the newest is refused."""
-    return not claim.spec.running and facts.input_digest.endswith("-Stopped")
+def _is_stopped(facts: Facts) -> bool:
+    """Whether the claim is at rest: also an older generation of it, while the newest is refused or waits."""
+    return facts.input_digest.endswith("-Stopped")
 
 
 def _ready(claim: WorkloadClaim, facts: Facts) -> Condition:
@@ -203,7 +204,7 @@ def _stopped(health: Health, generation: int) -> Condition:
 
 def _ready_but_for_suspend(claim: WorkloadClaim, facts: Facts) -> Condition:
     error, health, generation = facts.error, facts.health, claim.generation
-    if health is not None and facts.applied and not _denies_applied(facts) and _is_stopped(claim, facts):
+    if health is not None and facts.applied and not _denies_applied(facts) and _is_stopped(facts):
         return _stopped(health, generation)
     if facts.applied and health is not None and not _denies_applied(facts):
         if health.verdict is Verdict.HEALTHY:
@@ -276,6 +277,7 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
         inventory=tuple(facts.inventory.to_wire()),
         input_digest=facts.input_digest,
         spec_digest=_spec_digest(claim, facts),
+        rendering_digest=facts.rendering_digest,
         pending_prune=facts.pending_prune,
         endpoints=facts.endpoints,
         url=facts.endpoints[0].url if facts.endpoints else "",

@@ -46,7 +46,7 @@ from ocdp_operator.reconcile.pruning import prune
 from ocdp_operator.reconcile.rendering import Pace, Rendered, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
 from ocdp_operator.reconcile.updating import plan_updates
-from ocdp_operator.reconcile.upholding import check_place, uphold, uphold_in_spite
+from ocdp_operator.reconcile.upholding import HANDS_OFF, check_place, uphold, uphold_in_spite
 
 _FETCH_PATIENCE = 5.0
 """Seconds that a worker waits for a fetch. The fetch goes on; the claim comes back for it, and the worker is free."""
@@ -81,7 +81,7 @@ async def apply_claim(run: Run) -> None:
             await prune(run, applied=True)
     except Exception as error:
         run.progress.stop()
-        if isinstance(error, ReconcileError):
+        if isinstance(error, ReconcileError) and error.reason not in (*HANDS_OFF, Reason.PRUNE_FAILED):
             with run.progress.of(Step.PRUNE):
                 await prune(run, applied=False)
         raise
@@ -175,11 +175,12 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
         version = credentials.version
         digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
         projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)
-        projection = with_kept(projection, desired.manifests)
+        projection, kept = with_kept(projection, desired.manifests)
         desired = _with_workload(desired_in_state(desired, running=run.claim.spec.running), projection)
         drifts = await explained(run, desired.manifests, drifts)
         changes = await _record_and_apply(run, workload, desired, credentials.version, drifts)
     run.found(
+        rendering_digest=kept,
         credentials=_ref(workload, credentials),
         applied_message=_applied_message(run.facts.inventory, workload),
     )

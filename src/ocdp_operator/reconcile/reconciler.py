@@ -142,6 +142,8 @@ class Reconciler:
         error = await self._attempt(run)
         if error is not None:
             run.found(error=error)
+        if error is None or isinstance(error, Stalled):
+            run.looked()
         if await self._goes_back(run, came, error):
             return 0.0
         before = run.claim.status

@@ -79,7 +79,6 @@ class Run:
     def on_record(self) -> Facts:
         """What the claim's status says, before anything is found out."""
         status = self.claim.status
-        asked = self.claim.annotations.get(RECONCILE_REQUESTED, "")[:MAX_TOKEN]
         return Facts(
             applied=self._stands_applied(),
             applied_message=applied.message if (applied := status.condition_set.get("Applied")) else "",
@@ -91,7 +90,8 @@ class Run:
             credentials_version=status.credentials_version,
             last_handled_rotation=status.last_handled_rotation,
             contested=self.circuits.contested(self.claim),
-            last_handled_reconcile_at=asked if self.asked_now else status.last_handled_reconcile_at,
+            last_handled_reconcile_at=status.last_handled_reconcile_at,
+            rendering_digest=status.rendering_digest,
         )
 
     @property
@@ -123,6 +123,11 @@ class Run:
         """The rendering of this input is applied completely, in the state that the claim asks for."""
         suffix = "" if self.claim.spec.running or not input_digest else _STOPPED
         self.found(applied=True, input_digest=f"{input_digest}{suffix}")
+
+    def looked(self) -> None:
+        """The look that somebody asked for is over."""
+        if self.asked_now:
+            self.found(last_handled_reconcile_at=self.claim.annotations[RECONCILE_REQUESTED][:MAX_TOKEN])
 
     def goes_on(self, *, running: bool) -> None:
         """What was applied last is as it was sent, in this state."""

@@ -44,11 +44,11 @@ def test_a_rendering_that_does_not_fit_is_not_kept():
     noise = "".join(f"{number:x}" for number in range(300_000))
     huge = builders.manifest("ConfigMap", "ide-huge", data={"a": noise})
     assert pack([huge]) == ""
-    assert RENDERING not in with_kept(WORKLOAD, [huge]).body["metadata"].get("annotations", {})
+    assert RENDERING not in with_kept(WORKLOAD, [huge])[0].body["metadata"].get("annotations", {})
 
 
 def test_the_workload_carries_what_it_keeps_within_the_room_of_annotations():
-    text = with_kept(WORKLOAD, [SERVICE]).body["metadata"]["annotations"][RENDERING]
+    text = with_kept(WORKLOAD, [SERVICE])[0].body["metadata"]["annotations"][RENDERING]
     assert unpack(text) == (SERVICE,)
     assert len(text) <= MAX_KEPT
 

@@ -10,7 +10,7 @@ from ocdp_operator.errors import Reason
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.names import CLAIM_UID, RECONCILE_REQUESTED, RENDERING, WORKSPACE
-from ocdp_operator.plan.keeping import pack
+from ocdp_operator.plan.keeping import pack, unpack
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app, service
 
@@ -126,6 +126,8 @@ async def test_a_stop_is_carried_out_whatever_else_is_refused(world: World):
     world.ask_for(values={"password": "mine"})
     await world.settle()
     assert replicas(world) == 0, "nothing is started for a spec that is refused"
+    assert await told(world, "Healthy") == (Truth.UNKNOWN, Reason.STOPPED)
+    assert Reason.STARTED not in events(world)
 
 
 async def test_a_start_with_other_values_waits_for_the_catalog(world: World):
@@ -201,6 +203,78 @@ async def test_what_somebody_put_into_the_workload_is_not_applied(world: World):
     await world.catalog_is_back()
     await world.settle()
     assert world.raw("Service", "ide-web")["spec"].get("type") != "ExternalName"
+
+
+def lose_what_is_kept(world: World) -> None:
+    del world.raw("Workload", "ide")["metadata"]["annotations"][RENDERING]
+
+
+async def test_a_stop_that_nothing_kept_allows_is_carried_out_after_the_outage(world: World):
+    lose_what_is_kept(world)
+    cut_off(world)
+    world.ask_for(running=False)
+    await world.reconcile(3)
+    assert replicas(world) == 1
+    assert await told(world) == (Truth.UNKNOWN, Reason.CATALOG_UNAVAILABLE)
+    cut_off(world, False)
+    await world.catalog_is_back()
+    await world.settle()
+    assert replicas(world) == 0
+    assert await told(world) == (Truth.FALSE, Reason.STOPPED)
+
+
+async def test_a_start_that_nothing_kept_allows_is_carried_out_after_the_outage(world: World):
+    world.ask_for(running=False)
+    await world.settle()
+    lose_what_is_kept(world)
+    cut_off(world)
+    world.ask_for()
+    await world.reconcile(3)
+    assert replicas(world) == 0
+    assert (await told(world) or ("",))[0] is not Truth.TRUE
+    cut_off(world, False)
+    await world.catalog_is_back()
+    await world.settle()
+    assert replicas(world) == 1
+    assert await told(world) == (Truth.TRUE, Reason.AVAILABLE)
+
+
+async def test_a_stop_comes_through_an_apply_that_is_not_finished(world: World):
+    """The edit is refused half way, and then the catalog goes away: the app is stopped all the same."""
+    world.manifests = app(service("ide-taken"))
+    world.cluster.put(builders.NAMESPACE, dict(service("ide-taken").body))
+    world.ask_for(values={"more": True})
+    await world.reconcile(2)
+    assert await told(world, "Applied") == (Truth.FALSE, Reason.OWNERSHIP_CONFLICT)
+    cut_off(world)
+    world.ask_for(values={"more": True}, running=False)
+    await world.reconcile(2)
+    assert replicas(world) == 0
+    writes = world.cluster.writes
+    await world.reconcile(5)
+    assert world.cluster.writes == writes
+
+
+async def test_a_look_that_met_an_outage_is_not_over(world: World):
+    cut_off(world)
+    world.cluster.annotate_claim(KEY, **{RECONCILE_REQUESTED: "now"})
+    await world.reconcile(2)
+    assert (await world.claim()).status.last_handled_reconcile_at == ""
+    cut_off(world, False)
+    await world.catalog_is_back()
+    await world.settle()
+    assert (await world.claim()).status.last_handled_reconcile_at == "now"
+
+
+async def test_what_is_kept_is_believed_only_as_a_whole(world: World):
+    """Also a change that no digest of an object would tell."""
+    annotations = world.raw("Workload", "ide")["metadata"]["annotations"]
+    kept = list(unpack(annotations[RENDERING]))
+    annotations[RENDERING] = pack(kept[:-1])
+    cut_off(world)
+    world.cluster.remove(builders.NAMESPACE, kept[0].ref)
+    await world.reconcile(3)
+    assert str(kept[0].ref) not in world.live()
 
 
 async def test_a_claim_without_a_kept_rendering_is_rendered_for_its_drift(world: World):

@@ -103,7 +103,7 @@ async def test_an_upgrade_takes_newer_profiles_and_says_from_which_to_which(team
     for number, (pin, said) in enumerate(((1, "is pinned to"), (None, "is no longer pinned to")), start=1):
         await publish(f"r{number + 1}")
         await eventually(offered, "the claim says that a newer profile is there")
-        update = f"profile {team.workspace} revision {number + 1} is there: ocdp claim upgrade ide"
+        update = f"profile {team.workspace} revision {number + 1} is there: ocdp claim upgrade ide -n {team.namespace}"
         assert update in (await ocdp.claim("get", "ide")).out
         moved = await ocdp.claim("upgrade", "ide")
         before, after = (f"{team.workspace} revision {each}" for each in (number, number + 1))

@@ -78,8 +78,9 @@ async def test_a_suspended_claim_is_left_alone_until_it_is_resumed(team: Team, o
     claim = await team.until("ide", "Drifted", "True", "DriftDetected")
     assert "Deployment/ide-web" in condition(claim, "Drifted")["message"]
     assert (await team.objects())["Deployment/ide-web"]["spec"]["replicas"] == 2
-    refused = await ocdp.claim("reconcile", "ide", "--timeout", "5s")
+    refused = await ocdp.claim("reconcile", "ide")
     assert refused.code == 1
+    assert refused.err.endswith(f": ocdp claim resume ide -n {team.namespace}\n")
 
     assert (await ocdp.claim("resume", "ide")).code == 0
 
@@ -88,6 +89,16 @@ async def test_a_suspended_claim_is_left_alone_until_it_is_resumed(team: Team, o
 
     await eventually(has_not_drifted, "the drift is repaired")
     assert (await team.objects())["Deployment/ide-web"]["spec"]["replicas"] == 1
+
+
+async def test_a_claim_with_values_that_do_not_fit_can_be_stopped(team: Team, ocdp: Ocdp):
+    await team.claim("ide", values={"greeting": "hello"})
+    await team.ready("ide")
+    await team.claim("ide", values={"greeting": 7})
+    await team.until("ide", "Stalled", "True", "InvalidValues")
+    halted = await ocdp.claim("stop", "ide")
+    assert halted.code == 0, halted.err
+    assert (await team.objects())["Deployment/ide-web"]["spec"]["replicas"] == 0
 
 
 async def test_a_look_that_is_asked_for_finds_what_no_watch_shows(team: Team, ocdp: Ocdp):

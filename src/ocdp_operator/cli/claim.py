@@ -184,7 +184,8 @@ def wait(
     async def stay(claims: UserClaims) -> None:
         if goal is not Goal.DELETED:
             await claims.get(name)
-        await finish(claims, name, partial(judge, goal=goal), timeout, output)
+        later = "wait" if goal is Goal.READY else f"wait --for {goal}"
+        await finish(claims, name, partial(judge, goal=goal), timeout, output, later=later)
 
     _run(stay, (kubeconfig, context, namespace))
 
@@ -295,7 +296,7 @@ def rotate(
             output,
         )
         if wait:
-            await finish(claims, name, partial(rotated, request=request), timeout, output)
+            await finish(claims, name, partial(rotated, request=request), timeout, output, later="get")
 
     _run(ask, (kubeconfig, context, namespace))
 
@@ -335,7 +336,8 @@ def delete(
         stays = f"stays: {', '.join(objects)}" if objects else "nothing stays"
         typer.echo(f"claim {name} is being deleted; {stays} ({policy})")
         if wait:
-            await finish(claims, name, partial(judge, goal=Goal.DELETED), timeout, Format.TABLE)
+            gone = partial(judge, goal=Goal.DELETED)
+            await finish(claims, name, gone, timeout, Format.TABLE, later="wait --for deleted")
 
     _run(remove, (kubeconfig, context, namespace))
 

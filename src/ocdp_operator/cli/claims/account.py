@@ -173,16 +173,19 @@ def _running(claim: WorkloadClaim) -> Pairs:
         if status.template.available:
             yield (
                 "update",
-                f"revision {status.template.available} is there: ocdp claim upgrade {claim.key.name}",
+                f"revision {status.template.available} is there: ocdp claim upgrade {claim.key.name} -n {claim.key.namespace}",
             )
     if status.profiles:
         yield "profiles", profiles(status.profiles)
     if newest := status.available_profiles:
         others = [each for each in newest if each not in status.profiles] or newest
-        yield "update", f"profile {profiles(others)} is there: ocdp claim upgrade {claim.key.name}"
+        yield (
+            "update",
+            f"profile {profiles(others)} is there: ocdp claim upgrade {claim.key.name} -n {claim.key.namespace}",
+        )
     if status.pending_prune:
         count = len(status.pending_prune.objects)
-        meant = f"If it is meant: ocdp claim approve {claim.key.name}"
+        meant = f"If it is meant: ocdp claim approve {claim.key.name} -n {claim.key.namespace}"
         yield "blocked", f"{status.pending_prune.reason} ({count} objects) {meant}"
 
 

@@ -25,7 +25,7 @@ from ocdp_operator.cli.claims.command import (
     say,
 )
 from ocdp_operator.cli.claims.kept import UNKNOWN, Kept, all_retained, chosen, kept_from
-from ocdp_operator.cli.claims.verdict import Goal, State, Verdict, judge
+from ocdp_operator.cli.claims.verdict import Goal, State, Verdict, judge, unless_suspended
 from ocdp_operator.cli.output import Format, Output, show_documents, show_table
 from ocdp_operator.cli.target import Context, Kubeconfig, Namespace, target
 from ocdp_operator.errors import Reason, Refused
@@ -92,7 +92,7 @@ def adopt(
         await claims.change(name, {"metadata": {"annotations": {ADOPT: uid}}})
         say(f"claim {name} takes over what the claim {uid} left", Format.TABLE)
         if wait:
-            await finish(claims, name, partial(adopted, before=before), timeout, Format.TABLE)
+            await finish(claims, name, partial(adopted, before=before), timeout, Format.TABLE, later="get")
 
     _run(ask, (kubeconfig, context, namespace))
 
@@ -115,7 +115,7 @@ def adopted(raw: RawClaim | None, before: str) -> Verdict:
         return verdict
     failure = WorkloadClaim.parse(raw).status.failure
     stands = failure is not None and failure.code is Reason.OWNERSHIP_CONFLICT and failure.message == before
-    return Verdict(State.PENDING, raw) if stands else verdict
+    return unless_suspended(raw) if stands else verdict
 
 
 def _check_gone(uid: str | None, living: Sequence[RawClaim]) -> None:

@@ -19,7 +19,7 @@ from ocdp_operator.cli.claims.command import (
     run,
     say,
 )
-from ocdp_operator.cli.claims.verdict import State, Verdict
+from ocdp_operator.cli.claims.verdict import State, Verdict, unless_suspended
 from ocdp_operator.cli.output import Format, show_table
 from ocdp_operator.cli.target import Context, Kubeconfig, Namespace
 from ocdp_operator.errors import Refused
@@ -57,7 +57,7 @@ def approve(
         await claims.change(name, {"metadata": {"annotations": {APPROVE_PRUNE: pending.digest}}})
         say(f"claim {name}: the prune {pending.digest} is approved", Format.TABLE)
         if wait:
-            await finish(claims, name, partial(pruned, digest=pending.digest), timeout, Format.TABLE)
+            await finish(claims, name, partial(pruned, approved=pending), timeout, Format.TABLE, later="get")
 
     run(ask, (kubeconfig, context, namespace))
 
@@ -71,7 +71,7 @@ def waiting(raw: RawClaim, digest: str | None) -> PendingPrune:
     if digest is not None and digest != pending.digest:
         raise Refused(
             f"Another set of claim {name} waits by now; its digest is {pending.digest}.",
-            remedy=f"Look at it, and approve that one: ocdp claim approve {name}",
+            remedy=f"Look at it, and approve that one: {_command(claim)}",
         )
     return pending
 
@@ -82,13 +82,23 @@ def rows(pending: PendingPrune) -> list[tuple[str, str, str]]:
     return [(kind, name, _HOLDS.get(kind, "-")) for kind, _, name in named]
 
 
-def pruned(raw: RawClaim | None, digest: str) -> Verdict:
-    """Whether the operator acted on the approval, and nothing of that set is left."""
+def pruned(raw: RawClaim | None, approved: PendingPrune) -> Verdict:
+    """Whether the operator acted on the approval, and nothing of that set is left.
+
+    An approval that met another set than the one it names is used up, and lets nothing go.
+    """
     if raw is None:
         return Verdict(State.REFUSED, raw)
     claim = WorkloadClaim.parse(raw)
-    pending = claim.status.pending_prune
-    left = any(entry.approved for entry in claim.status.recorded)
-    if APPROVE_PRUNE in claim.annotations or left:
-        return Verdict(State.PENDING, raw)
-    return Verdict(State.REFUSED if pending is not None and pending.digest == digest else State.REACHED, raw)
+    recorded = claim.status.recorded
+    if APPROVE_PRUNE in claim.annotations or any(entry.approved for entry in recorded):
+        return unless_suspended(raw)
+    kept = [str(entry.ref) for entry in recorded.undesired if str(entry.ref) in approved.objects]
+    if claim.status.pending_prune is None or not kept:
+        return Verdict(State.PENDING if kept else State.REACHED, raw)
+    why = f"the set had changed by then: nothing was approved, and {', '.join(kept)} stays; look again: {_command(claim)}"
+    return Verdict(State.REFUSED, raw, why)
+
+
+def _command(claim: WorkloadClaim) -> str:
+    return f"ocdp claim approve {claim.key.name} -n {claim.key.namespace}"

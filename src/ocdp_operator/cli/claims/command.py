@@ -43,8 +43,13 @@ def run(work: Callable[[UserClaims], Awaitable[_T]], where: Where) -> _T:
     return asyncio.run(there())
 
 
-async def finish(claims: UserClaims, name: str, judged: Judge, patience: str, output: Format) -> None:
-    """Waits, tells the verdict, and ends with code 1 when it is not the one that was wished for."""
+async def finish(
+    claims: UserClaims, name: str, judged: Judge, patience: str, output: Format, *, later: str = "wait"
+) -> None:
+    """Waits, tells the verdict, and ends with code 1 when it is not the one that was wished for.
+
+    ``later``: the command on claims that goes on from here when the time is over.
+    """
     with Progress(name) as line:
         verdict = await wait_for(claims, name, judged, seconds=parse_duration(patience), tell=line.tell)
     if verdict.raw is None:
@@ -52,7 +57,10 @@ async def finish(claims: UserClaims, name: str, judged: Judge, patience: str, ou
     else:
         show_verdict(verdict.raw, output)
     if verdict.state is State.PENDING:
-        typer.echo(f"error: not within {patience}; it goes on: ocdp claim wait {name}", err=True)
+        command = f"ocdp claim {later} {name} -n {claims.namespace}"
+        typer.echo(f"error: not within {patience}; it goes on: {command}", err=True)
+    elif verdict.why:
+        typer.echo(f"error: {verdict.why}", err=True)
     if not verdict.reached:
         raise typer.Exit(FAILED)
 

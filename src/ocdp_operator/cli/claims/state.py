@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import typer
 
 from ocdp_operator.adapters.cluster.claims import RawClaim, UserClaims
 from ocdp_operator.cli.claims.command import FIVE_MINUTES, Name, Timeout, Wait, finish, run, say
-from ocdp_operator.cli.claims.verdict import Goal, State, Verdict, judge
+from ocdp_operator.cli.claims.verdict import Goal, State, Verdict, judge, says, unless_suspended
 from ocdp_operator.cli.output import Format, Output
 from ocdp_operator.cli.target import Context, Kubeconfig, Namespace
 from ocdp_operator.errors import Reason
@@ -40,7 +38,7 @@ def stop(
         await claims.change(name, {"spec": {"running": False}})
         say(f"claim {name} is being stopped; data and credentials stay", output)
         if wait:
-            await finish(claims, name, stopped, timeout, output)
+            await finish(claims, name, stopped, timeout, output, later="stop")
 
     run(change, (kubeconfig, context, namespace))
 
@@ -73,8 +71,16 @@ def suspend(
     namespace: Namespace = None,
 ) -> None:
     """Leave the claim's objects alone: the app runs on, nothing is applied or repaired until `resume`."""
-    said = f"claim {name} is suspended: the app runs on, and nothing of it is applied or repaired until: ocdp claim resume {name}"
-    run(partial(_changed, name, {"suspend": True}, said, output), (kubeconfig, context, namespace))
+
+    async def change(claims: UserClaims) -> None:
+        await claims.change(name, {"spec": {"suspend": True}})
+        until = f"ocdp claim resume {name} -n {claims.namespace}"
+        say(
+            f"claim {name} is suspended: the app runs on, and nothing of it is applied or repaired until: {until}",
+            output,
+        )
+
+    run(change, (kubeconfig, context, namespace))
 
 
 def resume(
@@ -85,8 +91,12 @@ def resume(
     namespace: Namespace = None,
 ) -> None:
     """Take a suspended claim up again."""
-    said = f"claim {name} is no longer suspended"
-    run(partial(_changed, name, {"suspend": None}, said, output), (kubeconfig, context, namespace))
+
+    async def change(claims: UserClaims) -> None:
+        await claims.change(name, {"spec": {"suspend": None}})
+        say(f"claim {name} is no longer suspended", output)
+
+    run(change, (kubeconfig, context, namespace))
 
 
 def reconcile(
@@ -105,28 +115,27 @@ def reconcile(
         await claims.change(name, {"metadata": {"annotations": {RECONCILE_REQUESTED: token}}})
         say(f"claim {name}: a look is asked for", output)
         if wait:
-            await finish(claims, name, partial(looked_at, token=token), timeout, output)
+            await finish(claims, name, partial(looked_at, token=token), timeout, output, later="get")
 
     run(ask, (kubeconfig, context, namespace))
 
 
-async def _changed(name: str, spec: Mapping[str, Any], said: str, output: Format, claims: UserClaims) -> None:
-    await claims.change(name, {"spec": spec})
-    say(said, output)
-
-
 def stopped(raw: RawClaim | None) -> Verdict:
-    """Whether nothing of the claim runs any more."""
+    """Whether the claim was brought to rest; a stop is carried out although what else its spec says is refused."""
     if raw is None:
         return Verdict(State.REFUSED, raw)
     claim = WorkloadClaim.parse(raw)
-    conditions = claim.status.condition_set
-    ready = conditions.get("Ready")
-    if claim.deleting or conditions.is_true("Stalled"):
+    if claim.deleting:
         return Verdict(State.REFUSED, raw)
-    rests = ready is not None and ready.reason is Reason.STOPPED and not conditions.is_true("Reconciling")
-    observed = claim.status.observed_generation >= claim.generation
-    return Verdict(State.REACHED if rests and observed else State.PENDING, raw)
+    ends = says(claim, "Reconciling") and _is_stopped(claim, "Ready")  # a pod has yet to go
+    if not ends and (_is_stopped(claim, "Ready") or _is_stopped(claim, "Healthy")):
+        return Verdict(State.REACHED, raw)
+    return Verdict(State.REFUSED, raw) if says(claim, "Stalled") else unless_suspended(raw)
+
+
+def _is_stopped(claim: WorkloadClaim, type_: str) -> bool:
+    told = claim.status.condition_set.get(type_)
+    return told is not None and told.reason is Reason.STOPPED and told.observed_generation >= claim.generation
 
 
 def looked_at(raw: RawClaim | None, token: str) -> Verdict:
@@ -135,7 +144,6 @@ def looked_at(raw: RawClaim | None, token: str) -> Verdict:
         return Verdict(State.REFUSED, raw)
     claim = WorkloadClaim.parse(raw)
     if claim.status.last_handled_reconcile_at != token:
-        refused = claim.deleting or claim.spec.suspend
-        return Verdict(State.REFUSED if refused else State.PENDING, raw)
+        return Verdict(State.REFUSED, raw) if claim.deleting else unless_suspended(raw)
     stalled = claim.status.condition_set.is_true("Stalled")
     return Verdict(State.REFUSED if stalled else State.REACHED, raw)

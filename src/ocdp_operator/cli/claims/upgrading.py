@@ -48,7 +48,10 @@ def back(claim: WorkloadClaim) -> Move:
     if found is None:
         return _unchanged(name, f"it was healthy on no revision{' other than ' + str(now) if now else ''}")
     said = f"claim {name} goes back from revision {now} to revision {found} of {claim.spec.template_id}"
-    return Move(_pin(found), f"{said}, and is pinned to it; ocdp claim upgrade {name} moves it on")
+    return Move(
+        _pin(found),
+        f"{said}, and is pinned to it; to move it on: ocdp claim upgrade {name} -n {claim.key.namespace}",
+    )
 
 
 def profiles(found: Iterable[ProfileRef]) -> str:
@@ -75,7 +78,7 @@ def _pinned_already(claim: WorkloadClaim, pin: int) -> str:
         return f"it is asked to go to revision {pin} already"
     said = f"it is pinned to revision {pin} already"
     if claim.status.available_profiles and not in_force.available:
-        said += f"; its newer profiles are taken without --to: ocdp claim upgrade {claim.key.name}"
+        said += f"; its newer profiles are taken without --to: ocdp claim upgrade {claim.key.name} -n {claim.key.namespace}"
     return said
 
 

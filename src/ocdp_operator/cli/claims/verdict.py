@@ -48,6 +48,8 @@ class Verdict:
 
     state: State
     raw: RawClaim | None
+    why: str = ""
+    """What the claim itself does not say of a refusal, and what to do."""
 
     @property
     def reached(self) -> bool:
@@ -62,10 +64,22 @@ def judge(raw: RawClaim | None, goal: Goal) -> Verdict:
     claim = WorkloadClaim.parse(raw)
     if goal is Goal.DELETED:
         return Verdict(State.PENDING, raw)
-    if claim.deleting or _is_true(claim, "Stalled"):
+    if claim.deleting or says(claim, "Stalled"):
         return Verdict(State.REFUSED, raw)
     wanted = "Ready" if goal is Goal.READY else "Applied"
-    return Verdict(State.REACHED if _is_true(claim, wanted) else State.PENDING, raw)
+    return Verdict(State.REACHED, raw) if says(claim, wanted) else unless_suspended(raw)
+
+
+def unless_suspended(raw: RawClaim) -> Verdict:
+    """Not there yet; a suspended claim does not get there, and the way out is named."""
+    claim = WorkloadClaim.parse(raw)
+    if not claim.spec.suspend:
+        return Verdict(State.PENDING, raw)
+    key = claim.key
+    why = (
+        f"it is suspended, and nothing is carried out until: ocdp claim resume {key.name} -n {key.namespace}"
+    )
+    return Verdict(State.REFUSED, raw, why)
 
 
 def progress(raw: RawClaim | None) -> str:
@@ -88,7 +102,7 @@ def rotated(raw: RawClaim | None, request: str) -> Verdict:
     if raw is None or not verdict.reached:
         return verdict
     handled = WorkloadClaim.parse(raw).status.last_handled_rotation == request
-    return verdict if handled else Verdict(State.PENDING, raw)
+    return verdict if handled else unless_suspended(raw)
 
 
 async def wait_for(
@@ -125,7 +139,8 @@ def checked_duration(text: str) -> str:
     return text
 
 
-def _is_true(claim: WorkloadClaim, type_: str) -> bool:
+def says(claim: WorkloadClaim, type_: str) -> bool:
+    """Whether the operator says so of this generation: what it said of an older one is no verdict on what was asked since."""
     conditions = claim.status.condition_set
     condition = conditions.get(type_)
     return conditions.is_true(type_) and condition is not None and _speaks_of(claim, condition)

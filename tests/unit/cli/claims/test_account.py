@@ -186,7 +186,7 @@ def test_the_account_names_what_was_asked_for_what_runs_and_what_is_wrong():
         "made by": "alice",
         "on deletion": "RetainData: PersistentVolumeClaim/my-ide-data stays",
         "revision": "2 at commit 0123456789ab",
-        "update": "revision 3 is there: ocdp claim upgrade my-ide",
+        "update": "revision 3 is there: ocdp claim upgrade my-ide -n team-a",
         "profiles": "local revision 4",
         "failure": "InvalidValues: /storageGi: 5000 is more than 1000.",
         "where": "/storageGi",
@@ -200,7 +200,7 @@ def test_newer_profiles_are_an_update_that_names_those_that_are_others():
         profiles=[{"id": "local", "revision": 4}, {"id": "acme", "revision": 1}],
         availableProfiles=[{"id": "local", "revision": 5}, {"id": "acme", "revision": 1}],
     )
-    assert "update       profile local revision 5 is there: ocdp claim upgrade my-ide" in [
+    assert "update       profile local revision 5 is there: ocdp claim upgrade my-ide -n team-a" in [
         *account.account(raw, NOW)
     ]
 

@@ -74,7 +74,7 @@ STAYS = {
     "the pin, with a newer revision": ((_claim(pin=1, available=2), 1), "it is pinned to revision 1 already"),
     "the pin, with newer profiles": (
         (_claim(pin=1, newer_profiles=True), 1),
-        "it is pinned to revision 1 already; its newer profiles are taken without --to: ocdp claim upgrade ide",
+        "it is pinned to revision 1 already; its newer profiles are taken without --to: ocdp claim upgrade ide -n team-a",
     ),
     "on its way there": ((_claim(pin=2), 2), "it is asked to go to revision 2 already"),
 }
@@ -120,7 +120,7 @@ def test_a_rollback_pins_the_last_healthy_revision_other_than_the_present_one(cl
     assert found.change == {"spec": {"templateRevision": pin}}
     assert found.said == (
         f"claim ide goes back from revision 3 to revision {pin} of web, and is pinned to it; "
-        "ocdp claim upgrade ide moves it on"
+        "to move it on: ocdp claim upgrade ide -n team-a"
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 from ocdp_operator.errors import Reason, ReconcileError, Stalled
 from ocdp_operator.model.claim import ClaimStatus, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
-from ocdp_operator.model.rollout import Move, Turn, came_from, failing_for, follows, has_begun, moment
+from ocdp_operator.model.profile import ProfileRef
+from ocdp_operator.model.rollout import Move, Turn, came_from, failing_for, follows, moment
 from ocdp_operator.model.template import CatalogAnswer
 from ocdp_operator.plan.compatibility import breaking_changes
 from ocdp_operator.plan.wording import shown
@@ -72,6 +73,10 @@ class Setback:
     back_to: int
     commit: str
     why: str
+    profiles: tuple[ProfileRef, ...] | None = None
+    """Those that the claim is on after that; None: the ones that it is on."""
+    counts: bool = True
+    """Whether it says something against the revisions; an edit that was never applied may as well be to blame."""
 
     @property
     def message(self) -> str:
@@ -82,37 +87,38 @@ class Setback:
 
     def status(self, before: ClaimStatus) -> ClaimStatus:
         """The decision, on record before anything follows from it."""
-        if before.template is None or self.failed is None:
-            return before
-        changes = {
-            "revision": self.back_to,
-            "commit": self.commit,
-            "failed": self.failed,
-            "available": self.failed,
-        }
-        return before.model_copy(update={"template": before.template.model_copy(update=changes)})
+        changes: dict[str, Any] = {} if self.profiles is None else {"profiles": self.profiles}
+        if before.template is not None and self.failed is not None:
+            template = {
+                "revision": self.back_to,
+                "commit": self.commit,
+                "failed": self.failed,
+                "available": self.failed,
+            }
+            changes["template"] = before.template.model_copy(update=template)
+        return before.model_copy(update=changes)
 
 
-def setback(
-    before: WorkloadClaim,
-    after: WorkloadClaim,
-    move: Move | None,
-    error: ReconcileError | None,
-) -> Setback | None:
+def setback(before: WorkloadClaim, move: Move | None, error: ReconcileError | None) -> Setback | None:
     """Whether a claim that its policy moves goes back, because the revision is refused for a reason of its own.
 
-    ``before`` and ``after`` a reconcile that tried ``move`` and ended by ``error``. A claim that was edited a moment ago
-    stays: its edit is what was refused. So does one that took profiles already, which are on record in no history.
+    ``before`` a reconcile that tried ``move`` and ended by ``error``. A claim that was edited a moment ago stays, and so does
+    one whose edit was never applied on revisions that it took before: its edit is what was refused.
     """
     in_force = before.status.template
     if in_force is None or error is None or not _may_go_back(before) or not is_refused(error):
         return None
-    if move is not None and move.revision > in_force.revision:
-        return Setback(move.revision, in_force.revision, in_force.commit, error.message)
-    if move is not None and not has_begun(after, move):
-        return Setback(None, in_force.revision, in_force.commit, error.message)
-    good = came_from(before)
-    return Setback(in_force.revision, good.revision, good.commit, error.message) if good else None
+    if move is None:
+        return _back_to_good(before, error.message)
+    failed = move.revision if move.revision > in_force.revision else None
+    return Setback(
+        failed,
+        in_force.revision,
+        in_force.commit,
+        error.message,
+        profiles=before.status.profiles,
+        counts=_is_as_applied(before),
+    )
 
 
 def sickness(claim: WorkloadClaim, now: datetime, *, patience: float) -> Setback | None:
@@ -138,13 +144,18 @@ def obstruction(
 
 def _back_to_good(claim: WorkloadClaim, why: str) -> Setback | None:
     good, in_force = came_from(claim), claim.status.template
-    if good is None or in_force is None or not _may_go_back(claim):
+    if good is None or in_force is None or not (_may_go_back(claim) and _is_as_applied(claim)):
         return None
     return Setback(in_force.revision, good.revision, good.commit, why)
 
 
 def _may_go_back(claim: WorkloadClaim) -> bool:
     return follows(claim) and not claim.spec.suspend and claim.status.observed_generation == claim.generation
+
+
+def _is_as_applied(claim: WorkloadClaim) -> bool:
+    """Whether its owner asks for nothing that was not applied once."""
+    return claim.status.spec_digest == claim.spec.digest
 
 
 def is_refused(error: ReconcileError | None) -> bool:

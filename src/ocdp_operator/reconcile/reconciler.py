@@ -94,7 +94,7 @@ class Reconciler:
     _memories: dict[ClaimKey, _Memory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.rollouts = Rollouts(self.claims, self.queue, self.now, self.random, self.terms)
+        self.rollouts = Rollouts(self.claims, self.queue, self.now, self.clock, self.random, self.terms)
         self.circuits = Circuits(self.clock)
 
     async def work(self) -> None:
@@ -160,21 +160,21 @@ class Reconciler:
             await run.write_status(summarize(run.claim, run.facts, self.now()))
         memory.written_at = self.clock()
         await self._tell(run, before)
-        self.rollouts.ended(run.claim, error)
+        self.rollouts.ended(run.claim, error, run.move)
         await self._write_workload_status(run)
         if run.thorough and error is None:
             memory.thorough_at = self.clock()
         delay = _soon(self._next(run, error, memory), run)
-        return min(delay, self._until_it_goes_back(run.claim), self.circuits.due(run.claim))
+        return min(delay, self._until_it_goes_back(run.claim, error), self.circuits.due(run.claim))
 
     async def _goes_back(self, run: Run, came: WorkloadClaim, error: ReconcileError | None) -> bool:
         """Puts a claim on its last good revision if the one that its policy took does not work out; the next look applies it."""
         health, patience = run.facts.health, self.rollouts.terms.patience
-        back = setback(came, run.claim, run.move, error) or obstruction(
-            came, error, self.now(), patience=patience
-        )
-        if error is None and health is not None and health.verdict is Verdict.FAILED:
-            back = sickness(came, self.now(), patience=patience)
+        back = setback(came, run.move, error)
+        if run.move is None:  # else what was before this look says nothing of the revisions that it took
+            back = back or obstruction(came, error, self.now(), patience=patience)
+            if error is None and health is not None and health.verdict is Verdict.FAILED:
+                back = sickness(came, self.now(), patience=patience)
         if back is None:
             return False
         status = back.status(run.claim.status)
@@ -184,10 +184,17 @@ class Reconciler:
         await self._emit(run)
         return True
 
-    def _until_it_goes_back(self, claim: WorkloadClaim) -> float:
-        """Seconds until the patience with a claim that fails on a newer revision is over."""
-        failing = failing_for(claim, self.now()) if came_from(claim) else None
-        return float("inf") if failing is None else max(1.0, self.rollouts.terms.patience - failing)
+    def _until_it_goes_back(self, claim: WorkloadClaim, error: ReconcileError | None) -> float:
+        """Seconds until the patience with a claim that fails on a newer revision is over.
+
+        Of a claim that does not go back now, though it is over, another look would find the same.
+        """
+        if error is not None or claim.spec.suspend or came_from(claim) is None:
+            return float("inf")
+        failing, patience = failing_for(claim, self.now()), self.rollouts.terms.patience
+        if failing is None:
+            return float("inf")
+        return max(1.0, patience - failing) if failing < patience else max(_PROGRESS, patience)
 
     def _is_mere_progress(self, run: Run, status: ClaimStatus, memory: _Memory) -> bool:
         """Only the words about a workload that becomes healthy changed, and were told a moment ago: no write of its own."""
@@ -217,6 +224,7 @@ class Reconciler:
         return Waiting(Reason.INTERNAL_ERROR, "The operator met a fault of its own; it will try again.")
 
     async def _release(self, run: Run, memory: _Memory) -> float:
+        self.rollouts.ended(run.claim, None, None)
         if not run.claim.has_finalizer:
             return self.resync_seconds
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Final
 
-from ocdp_operator.errors import ReconcileError, Stalled
+from ocdp_operator.errors import ReconcileError, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
 from ocdp_operator.model.rollout import (
     Move,
@@ -27,6 +27,9 @@ from ocdp_operator.reconcile.queue import ClaimQueue
 _SPREAD: Final = 1.0
 """Seconds over which claims are woken whose turn it is, at least."""
 _PER_CLAIM: Final = 0.02
+_PATIENCES: Final = 4
+"""How often the patience a place is held, at most: a claim may wait for what no revision is to blame for."""
+_TEMPLATE: Final = "template/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,11 @@ class Terms:
     """Claims that failed on one revision, until no other one takes it."""
     patience: float = 300.0
     """Seconds that the pods of a claim may fail on a revision that its policy took."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a claim has a place, at most: it goes on without one, so that it holds up nobody."""
+        return _PATIENCES * self.patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,15 @@ class _Target:
 class _Travel:
     move: Move
     targets: frozenset[_Target]
+    since: float
+    """On the monotonic clock."""
+    certain: bool = True
+    """False: after a restart it may as well be an edit, which says nothing against the targets."""
+
+    @property
+    def names(self) -> set[str]:
+        """Of what it has a place for."""
+        return _names(self.targets)
 
 
 @dataclass(slots=True)
@@ -68,73 +85,96 @@ class Rollouts:
     claims: ClaimStore
     queue: ClaimQueue
     now: Callable[[], datetime]
+    clock: Callable[[], float]
+    """Seconds, monotonic."""
     random: Random
     terms: Terms = field(default_factory=Terms)
     _moving: dict[ClaimKey, _Travel] = field(default_factory=dict)
     _waiting: defaultdict[str, dict[ClaimKey, None]] = field(default_factory=lambda: defaultdict(dict))
     """By the target's name, in the order in which they came."""
-    _failed: defaultdict[_Target, set[ClaimKey]] = field(default_factory=lambda: defaultdict(set))
+    _woken: defaultdict[ClaimKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """For a place of these names, which they have not answered yet."""
+    _failed: defaultdict[_Target, dict[ClaimKey, bool]] = field(default_factory=lambda: defaultdict(dict))
+    """And whether that counts against the target."""
     _has_learned: bool = False
 
     def turn(self, claim: WorkloadClaim, move: Move) -> Turn:
-        """Whether the claim may move now. ``Go`` takes a place, which it has until it is well, or has failed."""
+        """Whether the claim may move now. ``Go`` takes a place, which it has until it is well, has failed, or for long enough."""
         self._learn()
         key, targets = claim.key, frozenset(_targets(claim, move))
-        if any(key in self._failed.get(target, ()) for target in targets):
+        self._end_the_late(but=key)
+        if self._has_failed(key, targets):
             self._leave(key)
+            self._pass_on(key)
             return Turn.FAILED
-        if any(self._is_halted(target) for target in targets):
+        if halted := {target for target in targets if self._is_halted(target)}:
             self._leave(key)
-            self._wait(key, targets)
+            self._wait(key, halted)
             return Turn.HALTED
-        if key not in self._moving and any(self._free(target.name) <= 0 for target in targets):
-            self._wait(key, targets)
+        held = travel.names if (travel := self._moving.get(key)) else set()
+        if full := {each for each in targets if each.name not in held and self._free(each.name) <= 0}:
+            self._wait(key, full)
             return Turn.WAIT
-        self._moving[key] = _Travel(move, targets)
-        for target in targets:
-            self._waiting[target.name].pop(key, None)
+        self._take(claim, move, targets)
         return Turn.GO
 
     def went_back(self, claim: WorkloadClaim, back: Setback) -> None:
-        """The claim tried newer revisions and is not on them any more."""
-        if back.failed is not None:
-            self._fail(claim.key, _Target(f"template/{claim.spec.template_id}", back.failed))
-        self._failed_on_the_way(claim.key)
+        """The claim tried newer revisions and is not on them any more.
 
-    def ended(self, claim: WorkloadClaim, error: ReconcileError | None) -> None:
-        """A reconcile ended by ``error`` and left the claim so: it may give its place to another one."""
-        travel = self._moving.get(claim.key)
+        If the template's is one of them it is to blame, as far as anybody can tell; the profiles are refused to this claim alone.
+        """
+        key, travel = claim.key, self._moving.get(claim.key)
+        if back.failed is not None:
+            self._fail(key, _Target(f"{_TEMPLATE}{claim.spec.template_id}", back.failed), counts=back.counts)
+        for target in travel.targets if travel and travel.certain else ():
+            if not target.name.startswith(_TEMPLATE):
+                self._fail(key, target, counts=back.counts and back.failed is None)
+        self._leave(key)
+
+    def ended(self, claim: WorkloadClaim, error: ReconcileError | None, move: Move | None) -> None:
+        """A reconcile that tried ``move`` ended by ``error`` and left the claim so: it may give its place to another one."""
+        key, travel = claim.key, self._moving.get(claim.key)
         if travel is None:
+            self._pass_on(key)
             return
         begun = has_begun(claim, travel.move)
         if not follows(claim) or claim.spec.suspend or (begun and is_settled(claim)):
-            self._leave(claim.key)
+            self._leave(key)
         elif begun and (is_refused(error) or self._is_sick(claim)):
-            if any(
-                item.healthy for item in claim.status.history
-            ):  # else it says nothing against the revision
-                self._failed_on_the_way(claim.key)
-            self._leave(claim.key)
-        elif isinstance(error, Stalled):
-            self._leave(claim.key)
+            # Of a claim that was never well it says nothing against the revision.
+            if travel.certain and any(item.healthy for item in claim.status.history):
+                for target in travel.targets:
+                    self._fail(key, target)
+            self._leave(key)
+        elif isinstance(error, Stalled) or self._is_late(travel) or (move is None and not begun):
+            self._leave(key)
+        elif not begun and isinstance(error, Waiting) and error.dependency is not None:
+            # Others of its template need not try either; those of other templates do not wait for its repository.
+            template = frozenset(each for each in travel.targets if each.name.startswith(_TEMPLATE))
+            self._hold(key, replace(travel, targets=template))
 
     def forget(self, key: ClaimKey) -> None:
         """The claim is gone."""
         for waiting in self._waiting.values():
             waiting.pop(key, None)
-        for failed in self._failed.values():
-            failed.discard(key)
+        for target, failed in self._failed.items():
+            was_halted = self._is_halted(target)
+            failed.pop(key, None)
+            if was_halted and not self._is_halted(target):
+                self._wake(target.name, self._free(target.name))
         self._leave(key)
-
-    def _failed_on_the_way(self, key: ClaimKey) -> None:
-        travel = self._moving.get(key)
-        for target in travel.targets if travel else ():
-            self._fail(key, target)
-        self._leave(key)
+        self._pass_on(key)
 
     def _is_sick(self, claim: WorkloadClaim) -> bool:
         failing = failing_for(claim, self.now())
         return failing is not None and failing >= self.terms.patience
+
+    def _is_late(self, travel: _Travel) -> bool:
+        return self.clock() - travel.since >= self.terms.longest
+
+    def _end_the_late(self, *, but: ClaimKey) -> None:
+        for key in [key for key, travel in self._moving.items() if key != but and self._is_late(travel)]:
+            self._leave(key)
 
     def _learn(self) -> None:
         """What the statuses say of who is under way and who failed; once, as no claim is judged before all are listed."""
@@ -147,46 +187,87 @@ class Rollouts:
             if claim is None or template is None:
                 continue
             if template.failed is not None:
-                self._failed[_Target(f"template/{claim.spec.template_id}", template.failed)].add(key)
-            travel = _under_way(claim)
-            if travel is not None and not self._is_sick(claim):
+                self._failed[_Target(f"{_TEMPLATE}{claim.spec.template_id}", template.failed)][key] = True
+            travel = _under_way(claim, self.clock())
+            if travel is None or self._is_sick(claim):
+                continue
+            if travel.certain or all(self._free(name) > 0 for name in travel.names):
                 self._moving.setdefault(key, travel)
 
+    # -- places ---------------------------------------------------------------------------------------------------------
+
     def _free(self, name: str) -> int:
-        held = sum(any(target.name == name for target in travel.targets) for travel in self._moving.values())
-        return self.terms.concurrency - held
+        return self.terms.concurrency - sum(name in travel.names for travel in self._moving.values())
 
-    def _is_halted(self, target: _Target) -> bool:
-        return len(self._failed.get(target, ())) >= self.terms.failures
+    def _take(self, claim: WorkloadClaim, move: Move, targets: frozenset[_Target]) -> None:
+        key, names, held = claim.key, _names(targets), self._moving.get(claim.key)
+        since = held.since if held is not None and held.move == move else self.clock()
+        if held is not None and held.certain and has_begun(claim, held.move):
+            targets |= {each for each in held.targets if each.name not in names}
+        self._hold(key, _Travel(move, targets, since))
+        for name in names:
+            self._waiting[name].pop(key, None)
+        self._pass_on(key, but=names)
 
-    def _wait(self, key: ClaimKey, targets: frozenset[_Target]) -> None:
-        for target in targets:
-            self._waiting[target.name][key] = None
-
-    def _fail(self, key: ClaimKey, target: _Target) -> None:
-        was_halted = self._is_halted(target)
-        self._failed[target].add(key)
-        if self._is_halted(target) and not was_halted:
-            self._wake(target.name, len(self._waiting[target.name]))  # to say so
+    def _hold(self, key: ClaimKey, travel: _Travel) -> None:
+        held = self._moving.get(key)
+        self._moving[key] = travel
+        for target in held.targets if held else ():
+            if target.name not in travel.names:
+                self._give(target)
 
     def _leave(self, key: ClaimKey) -> None:
         travel = self._moving.pop(key, None)
         for target in travel.targets if travel else ():
-            if not self._is_halted(target):
-                self._wake(target.name, self._free(target.name))
+            self._give(target)
+
+    def _give(self, target: _Target) -> None:
+        if not self._is_halted(target):
+            self._wake(target.name, self._free(target.name))
+
+    def _wait(self, key: ClaimKey, targets: Collection[_Target]) -> None:
+        for target in targets:
+            self._waiting[target.name][key] = None
+        self._pass_on(key, but=_names(targets))
 
     def _wake(self, name: str, number: int) -> None:
         waiting = self._waiting[name]
         spread = max(_SPREAD, _PER_CLAIM * number)
         for key in list(waiting)[: max(0, number)]:
             del waiting[key]
+            self._woken[key].add(name)
             self.queue.add(key, self.random.uniform(0, spread))
+
+    def _pass_on(self, key: ClaimKey, *, but: Collection[str] = ()) -> None:
+        """Wakes the next ones, for places that this one was woken for and does not take."""
+        for name in self._woken.pop(key, set()).difference(but):
+            self._wake(name, min(1, self._free(name)))
+
+    # -- failures -------------------------------------------------------------------------------------------------------
+
+    def _has_failed(self, key: ClaimKey, targets: frozenset[_Target]) -> bool:
+        """Whether one of them is to blame for a failure of this claim, or each of them had to do with one."""
+        found = [self._failed[target][key] for target in targets if key in self._failed.get(target, ())]
+        return any(found) or (bool(found) and len(found) == len(targets))
+
+    def _is_halted(self, target: _Target) -> bool:
+        return sum(self._failed.get(target, {}).values()) >= self.terms.failures
+
+    def _fail(self, key: ClaimKey, target: _Target, *, counts: bool = True) -> None:
+        was_halted, failed = self._is_halted(target), self._failed[target]
+        failed[key] = counts or failed.get(key, False)
+        if self._is_halted(target) and not was_halted:
+            self._wake(target.name, len(self._waiting[target.name]))  # to say so
+
+
+def _names(targets: Collection[_Target]) -> set[str]:
+    return {target.name for target in targets}
 
 
 def _targets(claim: WorkloadClaim, move: Move) -> Iterator[_Target]:
     in_force = claim.status.template
     if in_force is None or move.revision != in_force.revision:
-        yield _Target(f"template/{claim.spec.template_id}", move.revision)
+        yield _Target(f"{_TEMPLATE}{claim.spec.template_id}", move.revision)
     before, after = set(claim.status.profiles), set(move.profiles)
     for ref in after - before:
         yield _Target(f"profile/{ref.id}", ref.revision)
@@ -196,14 +277,16 @@ def _targets(claim: WorkloadClaim, move: Move) -> Iterator[_Target]:
             yield _Target(f"profile/{ref.id}", 0)
 
 
-def _under_way(claim: WorkloadClaim) -> _Travel | None:
+def _under_way(claim: WorkloadClaim, since: float) -> _Travel | None:
     """Of a claim that another process moved: what it moves to cannot always be told from an edit, which counts as well."""
     in_force = claim.status.template
     if in_force is None or not follows(claim) or claim.spec.suspend or is_settled(claim):
         return None
     move = Move(in_force.revision, claim.status.profiles)
     if came_from(claim) is not None:
-        return _Travel(move, frozenset({_Target(f"template/{claim.spec.template_id}", in_force.revision)}))
+        target = _Target(f"{_TEMPLATE}{claim.spec.template_id}", in_force.revision)
+        return _Travel(move, frozenset({target}), since)
     if not any(item.healthy for item in claim.status.history):
         return None
-    return _Travel(move, frozenset(_Target(f"profile/{ref.id}", ref.revision) for ref in move.profiles))
+    targets = frozenset(_Target(f"profile/{ref.id}", ref.revision) for ref in move.profiles)
+    return _Travel(move, targets, since, certain=False)

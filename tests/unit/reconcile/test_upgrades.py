@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.claim import TemplateInForce
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.reconcile.rollout import Terms
@@ -172,3 +172,56 @@ async def test_only_the_owner_moves_a_claim_that_is_not_under_auto(spec: dict[st
     assert healthy is not None
     assert healthy.status is Truth.FALSE
     assert Reason.UPGRADE_FAILED not in told(world)
+
+
+async def test_an_edit_that_is_refused_while_the_claim_becomes_well_is_no_failure_of_its_revision(
+    world: World,
+):
+    sized = {"schema": {"type": "object", "properties": {"size": {"type": "integer"}}}, "mappings": []}
+    world.revision = revision(2, **sized)
+    await world.reconcile(2)
+    assert (await template(world)).revision == 2
+    world.ask_for(upgradePolicy="Auto", values={"size": "large"})
+    await world.reconcile(4)
+    failure = (await world.claim()).status.failure
+    assert failure is not None
+    assert failure.code is Reason.INVALID_VALUES
+    assert ((await template(world)).revision, (await template(world)).failed) == (2, None)
+
+
+async def test_a_claim_goes_back_to_its_profiles_too(world: World):
+    world.every_profile.append(builders.profile("cluster", "local", revision=1))
+    await world.settle()
+    kept = (await world.claim()).status.profiles
+    world.every_profile.append(builders.profile("cluster", "local", revision=2, labels={"x/site": "west"}))
+    publish_other(world)
+    world.cluster.refuse[builders.ref("Deployment", "ide-web")] = Stalled(Reason.APPLY_FAILED, "No.")
+    await world.reconcile()
+    claim = await world.claim()
+    assert ((await template(world)).revision, (await template(world)).failed) == (1, 2)
+    assert claim.status.profiles == kept
+    world.cluster.refuse.clear()
+    world.manifests = app()
+    await world.settle()
+    claim = await world.claim()
+    assert claim.status.profiles == kept
+    assert claim.status.condition_set.is_true("Ready")
+
+
+@pytest.mark.parametrize("spec", [{}, {"suspend": True}], ids=["an error", "suspended"])
+async def test_a_claim_that_fails_for_long_and_cannot_go_back_is_not_looked_at_every_second(
+    world: World, spec: dict[str, Any]
+):
+    publish_other(world)
+    await world.reconcile(2)
+    crash(world)
+    await world.reconcile()
+    world.ask_for(upgradePolicy="Auto", **spec)
+    world.away = not spec
+    later(world, 301)
+    await world.reconcile()
+    delays: list[float] = []
+    world.reconciler.queue.add = lambda key, after=0.0: delays.append(after)  # type: ignore[method-assign]
+    await world.reconcile()
+    assert delays
+    assert min(delays) > 10

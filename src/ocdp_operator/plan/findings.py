@@ -33,6 +33,8 @@ class Evidence:
     """What is applied was healthy since it is asked for."""
     stands: bool = False
     """The last verdict that was told is Healthy."""
+    at_rest: bool = False
+    """The claim asks to be stopped: nothing is there that would use a volume or an address."""
     answers: Mapping[ObjectRef, str] = field(default_factory=dict)
     """By object: why the last try to make a pod or a volume for it failed, from its events; empty: they do not tell."""
 

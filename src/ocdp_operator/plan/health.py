@@ -5,6 +5,7 @@ The rules are those of ``sigs.k8s.io/cli-utils/pkg/kstatus``, with these differe
 - A Job is healthy when it is complete, not already when it has started: a claim is not Ready while a step of it runs.
 - A Service of type LoadBalancer waits for its address, since the claim is of no use before.
 - A Deployment or StatefulSet is progressing until its controller has written a status at all.
+- A volume or an address that is not there yet holds up no claim that is stopped: nothing uses it.
 - A lost PVC and a Deployment whose pods are refused (``ReplicaFailure``) have failed.
 
 And one towards "goes on": a Deployment past its progress deadline has not failed while a pod of it starts up.
@@ -122,6 +123,8 @@ def _pvc(seen: Seen) -> Finding:
         return HEALTHY
     if phase == "Lost":
         return failed("its volume is lost.")
+    if seen.evidence.at_rest:
+        return HEALTHY  # a class may wait for the first pod, and none comes
     # Also with a class that waits for the first pod: the pod is what it waits for, and comes later.
     class_ = seen.spec.get("storageClassName")
     of_class = f" of StorageClass {shown(class_)}" if class_ else ""
@@ -133,7 +136,7 @@ def _pvc(seen: Seen) -> Finding:
 
 
 def _service(seen: Seen) -> Finding:
-    if seen.spec.get("type") != "LoadBalancer":
+    if seen.spec.get("type") != "LoadBalancer" or seen.evidence.at_rest:
         return HEALTHY
     addresses = (seen.status.get("loadBalancer") or {}).get("ingress")
     return HEALTHY if addresses else progressing("it has no address from the load balancer yet.")

@@ -240,7 +240,8 @@ def _passes_in(pods: tuple[Observed, ...], short: Finding, seen: Seen) -> float 
     ready = sum(map(is_ready, pods))
     if ready >= wanted > 0:
         return LOOK_SOON
-    if short.rolling:
+    # What is new may be a count alone; the pods tell of what was before, until their controller has looked.
+    if short.rolling and _unseen(seen) is None:
         return None
     alive = [pod for pod in pods if not is_ready(pod) and not has_ended(pod)]
     waits = [_patience(pod, seen, others=ready > 0) for pod in alive]

@@ -52,6 +52,7 @@ def _evidence(run: Run) -> Evidence:
         pods=run.ports.observations.pods_of_claim(run.claim.key),
         now=run.now(),
         was_healthy=was_healthy,
+        at_rest=not run.claim.spec.running,
         stands=was_healthy and known is not None and known.status is Truth.TRUE,
     )
 

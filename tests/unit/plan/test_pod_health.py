@@ -234,6 +234,16 @@ def test_a_pod_that_starts_beside_others_makes_nothing_unready():
     assert health.look_again == 50.0
 
 
+def test_a_scale_up_that_its_controller_has_not_seen_makes_nothing_unready():
+    health = well(deployment(1, wanted=2, existing=1, seen=0), READY)
+    assert (health.verdict, health.look_again) == (HEALTHY, 3.0)
+    assert health_of(deployment(1, wanted=2, existing=1, seen=0), READY).verdict is PROGRESSING
+
+
+def test_what_is_new_and_not_seen_yet_is_on_its_way_while_no_pod_serves():
+    assert well(deployment(0, existing=0, seen=0)).verdict is PROGRESSING
+
+
 @pytest.mark.parametrize(
     "other",
     [pod(waiting("ContainerCreating"), name="b", born=ago(seconds=61)), pod(waiting("ErrImagePull"), name="b", born=ago(seconds=10))],
@@ -334,6 +344,16 @@ def test_a_volume_is_told_with_its_class_and_why():
     said = health_of(pending, answers={pending.ref: 'storageclass "fast" not found'})
     assert (said.verdict, said.reason) == (PROGRESSING, Reason.VOLUME_PENDING)
     assert said.message.endswith('it has no volume of StorageClass fast yet: storageclass "fast" not found.')
+
+
+def test_what_nothing_uses_while_a_claim_is_stopped_keeps_it_from_no_rest():
+    address = observed("Service", "ide-web", spec={"type": "LoadBalancer"}, status={})
+    for live in (volume(), address):
+        assert health_of(live).verdict is PROGRESSING
+        health = health_of(live, at_rest=True)
+        assert (health.verdict, health.asks, health.look_again) == (HEALTHY, None, None)
+    gone = observed("PersistentVolumeClaim", "ide-data", spec={}, status={"phase": "Lost"})
+    assert health_of(gone, at_rest=True).verdict is FAILED
 
 
 def test_a_pod_that_says_why_hides_the_volume_that_waits_for_it():

@@ -147,6 +147,23 @@ async def test_a_claim_that_fails_is_not_written_again_at_each_look(world: World
     assert world.cluster.writes == before
 
 
+async def test_a_stopped_claim_whose_volume_waits_for_its_first_pod_is_at_rest() -> None:
+    world = World(app())
+    world.ask_for(running=False)
+    await world.reconcile()
+    world.make_healthy()
+    pvc = builders.ref("PersistentVolumeClaim", "ide-data")
+    world.cluster.set_status(builders.NAMESPACE, pvc, phase="Pending")
+    Clock(world).passes(60)
+    await world.reconcile()
+    assert (await world.claim()).status.condition_set.get("Reconciling") is None
+    assert await ready(world) == Condition(
+        type="Ready", status="False", reason=Reason.STOPPED, message="Stopped, as spec.running asks for; data and secrets are kept.",
+        observed_generation=1, last_transition_time=(await ready(world)).last_transition_time,
+    )  # fmt: skip
+    assert await look(world) > 20
+
+
 async def look(world: World) -> float:
     """Looks at the claim; the seconds until it is looked at again."""
     world.reconciler.queue.forget(KEY)

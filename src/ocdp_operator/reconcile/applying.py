@@ -68,10 +68,19 @@ async def apply_all(
         before = known.resource_version if known else ""
         run.progress.wrote(str(manifest.ref), before=before, after=observed.resource_version)
         changes.append(f"{manifest.ref} {action}")
+        if manifest.ref in drifted:
+            _count_repair(run, entry, manifest)
         _remember(run, entry, manifest, observed)
     if refused:
         raise _worst(refused)
     return tuple(changes)
+
+
+def _count_repair(run: Run, entry: Entry, manifest: Manifest) -> None:
+    """At once: another object that is refused does not make a fight over this one go on for ever."""
+    run.progress.counted(Tally.DRIFT_CORRECTED)
+    if entry.sent == manifest.sent_digest:  # else it was to be written anyway
+        run.circuits.repaired(run.claim, manifest.ref)
 
 
 def _remember(run: Run, entry: Entry, manifest: Manifest, observed: Observed) -> None:

@@ -47,9 +47,9 @@ class _Circuit:
     """As it was explained when it was last put right."""
     is_open: bool = False
     until: float = 0.0
-    """Left alone until then; after that there is one try."""
+    """Left alone until then; after that there is one try, and the next one as long after it."""
     tried: float | None = None
-    """When the one try was."""
+    """When the one try was made: not when it was refused, or could not be made."""
 
 
 @dataclass(slots=True)
@@ -82,14 +82,19 @@ class Circuits:
         if circuit.tried is not None:
             circuit.tried, circuit.until = None, now + LEFT_ALONE
             return Judgement.REOPENED
-        return Judgement.REPAIR if now >= circuit.until else Judgement.LEAVE
+        if now < circuit.until:
+            return Judgement.LEAVE
+        circuit.until = now + LEFT_ALONE  # a try that is refused is not made again at once
+        return Judgement.REPAIR
 
-    def repaired(self, claim: WorkloadClaim, drift: Drift) -> None:
-        """The drift was put right."""
-        known = self._claims.setdefault(claim.key, _OfClaim(_asked(claim)))
-        circuit = known.circuits.setdefault(drift.ref, _Circuit())
+    def explained(self, claim: WorkloadClaim, drift: Drift) -> None:
+        """The drift is about to be put right, and is known with its fields."""
+        self._circuit(claim, drift.ref).last = drift
+
+    def repaired(self, claim: WorkloadClaim, ref: ObjectRef) -> None:
+        """The object was written to put it right, whatever became of the claim's other objects."""
+        circuit = self._circuit(claim, ref)
         circuit.repairs.append(self._clock())
-        circuit.last = drift if drift.fields or circuit.last is None else circuit.last
         if circuit.is_open:
             circuit.tried = self._clock()
 
@@ -106,14 +111,24 @@ class Circuits:
         return tuple(each.last for each in self._of(claim).values() if each.is_open and each.last is not None)
 
     def due(self, claim: WorkloadClaim) -> float:
-        """Seconds until something is to be tried or closed; infinite when no circuit is open."""
+        """Seconds until something is to be tried or closed; infinite when no circuit is open.
+
+        What is due already and was not done, since the claim's objects were not looked at, is no reason to hurry.
+        """
+        now = self._clock()
         open_ = [each for each in self._of(claim).values() if each.is_open]
         times = [each.until if each.tried is None else each.tried + HOLDS for each in open_]
-        return max(0.0, min(times) - self._clock()) + _SOON if times else float("inf")
+        waits = [at - now + _SOON if at > now else LEFT_ALONE for at in times]
+        return min(waits, default=float("inf"))
 
     def forget(self, key: ClaimKey) -> None:
         """The claim is gone."""
         self._claims.pop(key, None)
+
+    def _circuit(self, claim: WorkloadClaim, ref: ObjectRef) -> _Circuit:
+        self._of(claim)  # what an older request asked for is forgotten
+        known = self._claims.setdefault(claim.key, _OfClaim(_asked(claim)))
+        return known.circuits.setdefault(ref, _Circuit())
 
     def _of(self, claim: WorkloadClaim) -> dict[ObjectRef, _Circuit]:
         known = self._claims.get(claim.key)

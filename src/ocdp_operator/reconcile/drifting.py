@@ -35,8 +35,8 @@ async def take_back(run: Run) -> None:
 async def find_drifts(run: Run) -> tuple[Drift, ...]:
     """Drift that is to be repaired now; objects that somebody fights over are left out, and are in ``facts.contested``."""
     every = await all_drifts(run)
-    run.progress.counted(Tally.DRIFT_DETECTED, amount=len(every))
     repairable = tuple(drift for drift in every if _is_repairable(run, drift))
+    run.progress.counted(Tally.DRIFT_DETECTED, amount=len(repairable))
     run.circuits.settle(run.claim, {drift.ref for drift in every})
     run.found(contested=run.circuits.contested(run.claim))
     return repairable
@@ -83,7 +83,11 @@ async def explained(run: Run, manifests: Sequence[Manifest], drifts: Sequence[Dr
     Of a Secret nothing is read. What cannot be read is told without its fields.
     """
     sent = {manifest.ref: manifest for manifest in manifests}
-    return tuple([await _explained(run, sent.get(drift.ref), drift) for drift in drifts])
+    known = tuple([await _explained(run, sent.get(drift.ref), drift) for drift in drifts])
+    for drift in known:
+        if drift.fields:
+            run.circuits.explained(run.claim, drift)
+    return known
 
 
 async def _explained(run: Run, manifest: Manifest | None, drift: Drift) -> Drift:
@@ -99,10 +103,6 @@ async def _explained(run: Run, manifest: Manifest | None, drift: Drift) -> Drift
 
 
 def corrected(run: Run, drifts: Sequence[Drift]) -> None:
-    """Counts and tells of drift that is put right."""
-    if not drifts:
-        return
-    run.progress.counted(Tally.DRIFT_CORRECTED, amount=len(drifts))
-    for drift in drifts:
-        run.circuits.repaired(run.claim, drift)
-    run.tell(Reason.DRIFT_CORRECTED, told(drifts))
+    """Tells of drift that is put right."""
+    if drifts:
+        run.tell(Reason.DRIFT_CORRECTED, told(drifts))

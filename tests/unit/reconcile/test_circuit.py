@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import Reason, Waiting
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.plan.drift import LEFT_ALONE
 from ocdp_operator.reconcile.circuit import HOLDS, MOST_REPAIRS, WINDOW
 from tests.support import builders
-from tests.support.pipeline_world import KEY, World, app
+from tests.support.pipeline_world import KEY, PASSWORD, World, app, service
 
 DEPLOYMENT = builders.ref("Deployment", "ide-web")
 SERVICE = builders.ref("Service", "ide-web")
@@ -166,3 +166,49 @@ async def test_drift_is_told_with_field_value_and_manager(world: World):
     ]
     counted = world.reconciler.telemetry.tallies
     assert (counted[Tally.DRIFT_DETECTED], counted[Tally.DRIFT_CORRECTED]) == (1, 1)
+
+
+async def test_a_try_that_is_refused_is_not_made_again_at_once(world: World):
+    await fight(world)
+    world.cluster.refuse[DEPLOYMENT] = Waiting(Reason.APPLY_FAILED, "A webhook refuses it.")
+    world.seconds += LEFT_ALONE
+    await world.reconcile(2)
+    writes = world.cluster.writes
+    for _ in range(5):
+        world.seconds += 1
+        await world.reconcile()
+    assert world.cluster.writes == writes
+    assert world.reconciler.circuits.due(await world.claim()) > LEFT_ALONE / 2
+
+
+async def test_a_claim_whose_objects_are_not_looked_at_is_not_hurried(world: World):
+    await fight(world)
+    world.cluster.namespaces[builders.NAMESPACE]["labels"] = {}
+    world.seconds += 2 * LEFT_ALONE
+    assert world.reconciler.circuits.due(await world.claim()) >= LEFT_ALONE
+
+
+async def test_a_fight_ends_also_while_another_object_is_refused(world: World):
+    world.manifests = app(service("ide-more"))
+    world.cluster.refuse[builders.ref("Service", "ide-more")] = Waiting(Reason.APPLY_FAILED, "No quota.")
+    world.revision = builders.template(**PASSWORD, revision=2)
+    world.ask_for(values={"more": True}, templateRevision=2)
+    await world.reconcile(3)
+    for _ in range(MOST_REPAIRS):
+        scale(world)
+        await world.reconcile()
+        assert replicas(world) == 1
+    scale(world)
+    await world.reconcile(2)
+    assert replicas(world) == 5
+    drifted = (await world.claim()).status.condition_set.get("Drifted")
+    assert drifted is not None
+    assert "spec.replicas is changed by rival" in drifted.message
+
+
+async def test_what_is_left_alone_is_not_counted_as_found_at_each_look(world: World):
+    await fight(world)
+    counted = world.reconciler.telemetry.tallies
+    for _ in range(3):
+        await world.reconcile()
+    assert counted[Tally.DRIFT_DETECTED] == counted[Tally.DRIFT_CORRECTED] == MOST_REPAIRS

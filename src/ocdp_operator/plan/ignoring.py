@@ -125,10 +125,12 @@ def as_to(manifest: Manifest, raw: Mapping[str, Any]) -> Manifest:
 def as_it_lives(manifest: Manifest, raw: Mapping[str, Any]) -> Manifest:
     """The manifest with the live values of all that is left to others: an object that is made anew loses none of them."""
     body: Mapping[str, Any] = manifest.body
-    paths = ignored_paths(body["metadata"])
+    paths, known = ignored_paths(body["metadata"]), ignored_paths(raw["metadata"])
     autoscaled = is_autoscaled(manifest.ref.kind, raw["metadata"]) and value_at(body, REPLICAS) != 0
     for path in (*paths, *((REPLICAS,) if autoscaled else ())):
         live = value_at(raw, path)
+        if path == REPLICAS and live == 0 and path not in known:
+            continue  # we stopped it ourselves
         body = without(body, path) if live is None else with_value(body, path, live)
     return replace(manifest, body=body)
 

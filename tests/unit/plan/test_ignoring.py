@@ -92,6 +92,7 @@ def test_replicas_that_we_took_to_none_come_back_as_they_are_rendered():
     stopped = minded(of, REPLICAS)
     live = applied(None, {**stopped.body, "spec": {**stopped.body["spec"], "replicas": 0}})
     assert as_to(of, live).body["spec"]["replicas"] == 2
+    assert as_it_lives(of, live).body["spec"]["replicas"] == 2
 
 
 def test_an_object_that_is_made_anew_keeps_what_others_set():

@@ -27,6 +27,8 @@ class Evidence:
 
     pods: tuple[Observed, ...] = ()
     """Everything that carries the claim's name as its label; only pods of objects on record count."""
+    drifted: frozenset[ObjectRef] = frozenset()
+    """Objects of a claim that is to run which are not as they were applied: that none of their pods is wanted is not its wish."""
     now: datetime | None = None
     """None: no time is known, and nothing counts as late."""
     was_healthy: bool = False

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ocdp_operator.errors import Reason
-from ocdp_operator.model.kinds import DEPLOYMENT
+from ocdp_operator.model.kinds import DEPLOYMENT, JOB
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import (
     HEALTHY,
@@ -54,7 +54,7 @@ LOOK_LATER: Final = 20.0
 
 def deployment(seen: Seen) -> Finding:
     """By the counts of the newest ReplicaSet, and the conditions Progressing, Available and ReplicaFailure."""
-    unseen = _unseen(seen)
+    unseen = _taken_down(seen) or _unseen(seen)
     if unseen:
         return _explained(unseen, seen)
     status, wanted = seen.status, number(seen.spec, "replicas", 1)
@@ -72,7 +72,7 @@ def deployment(seen: Seen) -> Finding:
 
 def stateful_set(seen: Seen) -> Finding:
     """By its counts and revisions."""
-    unseen = _unseen(seen)
+    unseen = _taken_down(seen) or _unseen(seen)
     if unseen:
         return _explained(unseen, seen)
     spec, status, wanted = seen.spec, seen.status, number(seen.spec, "replicas", 1)
@@ -102,7 +102,7 @@ def job(seen: Seen) -> Finding:
         said = condition(status, "Failed").get("message") or ""
         return failed(f"it failed: {said.rstrip('.')}{f'; {ended}' if ended else ''}.")
     if is_true(status, "Complete") or is_true(status, "Suspended"):
-        return HEALTHY
+        return _taken_down(seen) or HEALTHY
     if seen.answer and not pods:
         reason, words = refusal(seen.answer)
         return failed(words, reason)
@@ -115,6 +115,18 @@ def job(seen: Seen) -> Finding:
     if ended:
         return replace(short, message=f"{message}; on its last try {ended}.")
     return _asking(short, seen)
+
+
+def _taken_down(seen: Seen) -> Finding | None:
+    """Somebody took its pods away, and it is left so: what nobody wants to run does not run as it should."""
+    if seen.live.ref not in seen.evidence.drifted:
+        return None
+    if seen.live.ref.kind == JOB.kind:
+        suspended = progressing("it was suspended, and not by the claim.", Reason.NO_PODS)
+        return None if is_true(seen.status, "Complete") else suspended
+    if number(seen.spec, "replicas", 1) > 0:
+        return None
+    return progressing("its replicas were set to 0, and not by the claim.", Reason.NO_PODS)
 
 
 def _unseen(seen: Seen) -> Finding | None:
@@ -188,7 +200,7 @@ def _explained(short: Finding, seen: Seen, *, overdue: bool = False, patient: bo
     """
     evidence = seen.evidence
     if number(seen.spec, "replicas", 1) == 0:
-        return replace(short, rolling=True)
+        return short if short.reason is Reason.NO_PODS else replace(short, rolling=True)
     pods = tuple(pod for pod in _newest_pods(seen) if not pod.deletion_timestamp)
     pods = (
         tuple(pod for pod in pods if not has_ended(pod)) or pods

@@ -9,7 +9,9 @@ from typing import Final
 
 from ocdp_operator.errors import ReconcileError
 from ocdp_operator.model.conditions import Condition, Truth
+from ocdp_operator.model.ignoring import REPLICAS, ignored_paths
 from ocdp_operator.model.objects import ObjectRef, Observed
+from ocdp_operator.plan.drift import find_drift
 from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Health, assess
 from ocdp_operator.plan.pod_causes import moment
@@ -22,7 +24,7 @@ _ASK_AFTER: Final = timedelta(seconds=3)
 
 async def judge(run: Run, live: Mapping[ObjectRef, Observed]) -> Health:
     """The health of the recorded objects. Costs no request, unless pods or a volume are missing for some seconds."""
-    evidence = _evidence(run)
+    evidence = _evidence(run, live)
     health = assess(run.facts.inventory, live, evidence)
     asked = live.get(health.asks) if health.asks is not None else None
     if asked is None or not _is_late(run):
@@ -35,7 +37,7 @@ async def judge(run: Run, live: Mapping[ObjectRef, Observed]) -> Health:
     return assess(run.facts.inventory, live, replace(evidence, answers=answers))
 
 
-def _evidence(run: Run) -> Evidence:
+def _evidence(run: Run, live: Mapping[ObjectRef, Observed]) -> Evidence:
     known = _known(run)
     newest = next(iter(run.claim.status.history), None)
     # Unknown: what was healthy was stopped, or is on its way to something new.
@@ -54,6 +56,20 @@ def _evidence(run: Run) -> Evidence:
         was_healthy=was_healthy,
         at_rest=not run.claim.spec.running,
         stands=was_healthy and known is not None and known.status is Truth.TRUE,
+        drifted=_drifted(run, live) if run.claim.spec.running else frozenset(),
+    )
+
+
+def _drifted(run: Run, live: Mapping[ObjectRef, Observed]) -> frozenset[ObjectRef]:
+    """What is left as somebody changed it; not where how many pods there are is left to others."""
+    uid = run.claim.uid
+    return frozenset(
+        entry.ref
+        for entry in run.facts.inventory.desired
+        if (seen := live.get(entry.ref)) is not None
+        and not seen.autoscaled
+        and REPLICAS not in ignored_paths({"annotations": seen.annotations})
+        and find_drift(entry, seen, claim_uid=uid) is not None
     )
 
 

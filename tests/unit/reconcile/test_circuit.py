@@ -212,3 +212,43 @@ async def test_what_is_left_alone_is_not_counted_as_found_at_each_look(world: Wo
     for _ in range(3):
         await world.reconcile()
     assert counted[Tally.DRIFT_DETECTED] == counted[Tally.DRIFT_CORRECTED] == MOST_REPAIRS
+
+
+async def test_a_claim_whose_pods_a_rival_took_away_is_not_ready(world: World):
+    for _ in range(MOST_REPAIRS):
+        scale(world, 0)
+        await world.settle()
+        world.seconds += 10
+    scale(world, 0)
+    await world.settle()
+    assert replicas(world) == 0
+    ready = (await world.claim()).status.condition_set.get("Ready")
+    assert ready is not None
+    assert (ready.status, ready.reason) == (Truth.FALSE, Reason.NO_PODS)
+    assert ready.message == "Deployment/ide-web: its replicas were set to 0, and not by the claim."
+    world.seconds += LEFT_ALONE
+    await world.settle()
+    ready = (await world.claim()).status.condition_set.get("Ready")
+    assert ready is not None
+    assert ready.status is Truth.TRUE
+
+
+@pytest.mark.parametrize(
+    ("spec", "truth", "reason"),
+    [
+        pytest.param({"suspend": True}, Truth.FALSE, Reason.NO_PODS, id="suspended"),
+        pytest.param({"suspend": True, "running": False}, Truth.UNKNOWN, Reason.STOPPED, id="stopped and suspended"),
+    ],
+)  # fmt: skip
+async def test_health_of_a_suspended_claim_that_was_scaled_to_none(
+    world: World, spec: dict[str, bool], truth: Truth, reason: Reason
+):
+    world.ask_for(running=spec.get("running", True))
+    await world.settle()
+    world.ask_for(**spec)
+    await world.settle()
+    scale(world, 0)
+    await world.settle()
+    healthy = (await world.claim()).status.condition_set.get("Healthy")
+    assert healthy is not None
+    assert (healthy.status, healthy.reason) == (truth, reason)

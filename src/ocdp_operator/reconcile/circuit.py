@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from time import monotonic
 from typing import Final
@@ -57,6 +57,8 @@ class _OfClaim:
     asked: tuple[str, int, str]
     """UID, generation and request for a reconcile: another one closes every circuit."""
     circuits: dict[ObjectRef, _Circuit] = field(default_factory=dict)
+    told: dict[ObjectRef, tuple[str, Drift]] = field(default_factory=dict)
+    """Drift that is left as it is since the claim is suspended, and the digest of our entry that it was seen by."""
 
 
 class Circuits:
@@ -90,6 +92,16 @@ class Circuits:
     def explained(self, claim: WorkloadClaim, drift: Drift) -> None:
         """The drift is about to be put right, and is known with its fields."""
         self._circuit(claim, drift.ref).last = drift
+
+    def tell(self, claim: WorkloadClaim, drift: Drift, seen: str) -> None:
+        """Remembers a drift of a suspended claim as it is told. ``seen``: the digest of our ``Apply`` entry on the object."""
+        self._known(claim).told[drift.ref] = (seen, drift)
+
+    def told(self, claim: WorkloadClaim, drift: Drift, seen: str) -> Drift | None:
+        """The same drift as it was told before, with its fields; None when it is another one."""
+        before, known = self._known(claim).told.get(drift.ref, ("", None))
+        same = known is not None and before == seen and replace(known, fields=()) == drift
+        return known if same else None
 
     def repaired(self, claim: WorkloadClaim, ref: ObjectRef) -> None:
         """The object was written to put it right, whatever became of the claim's other objects."""
@@ -126,9 +138,11 @@ class Circuits:
         self._claims.pop(key, None)
 
     def _circuit(self, claim: WorkloadClaim, ref: ObjectRef) -> _Circuit:
+        return self._known(claim).circuits.setdefault(ref, _Circuit())
+
+    def _known(self, claim: WorkloadClaim) -> _OfClaim:
         self._of(claim)  # what an older request asked for is forgotten
-        known = self._claims.setdefault(claim.key, _OfClaim(_asked(claim)))
-        return known.circuits.setdefault(ref, _Circuit())
+        return self._claims.setdefault(claim.key, _OfClaim(_asked(claim)))
 
     def _of(self, claim: WorkloadClaim) -> dict[ObjectRef, _Circuit]:
         known = self._claims.get(claim.key)

@@ -38,13 +38,14 @@ from ocdp_operator.reconcile.credentials import (
     credentials_ref,
     provide_credentials,
 )
-from ocdp_operator.reconcile.drifting import all_drifts, corrected, explained, find_drifts, take_back
+from ocdp_operator.reconcile.drifting import corrected, explained, find_drifts, take_back
 from ocdp_operator.reconcile.environment import in_environment
 from ocdp_operator.reconcile.hosts import hosts_taken
 from ocdp_operator.reconcile.judging import judge
 from ocdp_operator.reconcile.pruning import prune
 from ocdp_operator.reconcile.rendering import Pace, Rendered, render_bound, with_mappings
 from ocdp_operator.reconcile.run import RENDER_VERSION, Run
+from ocdp_operator.reconcile.suspending import look_on
 from ocdp_operator.reconcile.updating import plan_updates
 from ocdp_operator.reconcile.upholding import HANDS_OFF, check_place, uphold, uphold_in_spite
 
@@ -59,8 +60,7 @@ async def apply_claim(run: Run) -> None:
     """
     try:
         if run.claim.spec.suspend:
-            run.found(drifted=tuple(await all_drifts(run)))
-            run.keeps_up()
+            await look_on(run)
             return
         workload = await _resolved(run)
         await take_back(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from ocdp_operator.errors import Reason
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.conditions import Truth
 from ocdp_operator.model.names import CLAIM_UID, RECONCILE_REQUESTED, RENDERING, WORKSPACE
+from ocdp_operator.model.objects import ObjectRef
 from ocdp_operator.plan.keeping import pack, unpack
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app, service
@@ -297,10 +299,40 @@ async def test_a_suspended_claim_is_left_alone_and_its_drift_told(world: World):
     await world.settle()
     assert replicas(world) == 7
     assert await told(world, "Drifted") == (Truth.TRUE, Reason.DRIFT_DETECTED)
+    drifted = (await world.claim()).status.condition_set.get("Drifted")
+    assert drifted is not None
+    assert drifted.message == "Not as applied: Deployment/ide-web: spec.replicas is 7, not 1, set by kubectl."
     world.ask_for()
     await world.settle()
     assert replicas(world) == 1
     assert await told(world, "Drifted") is None
+
+
+async def test_drift_of_a_suspended_claim_is_looked_up_once(world: World, monkeypatch: pytest.MonkeyPatch):
+    asked: list[ObjectRef] = []
+    read = world.cluster.read
+
+    async def counted(namespace: str, ref: ObjectRef) -> Mapping[str, Any] | None:
+        asked.append(ref)
+        return await read(namespace, ref)
+
+    monkeypatch.setattr(world.cluster, "read", counted)
+    world.ask_for(suspend=True)
+    await world.settle()
+    world.cluster.edit(builders.NAMESPACE, WEB, {"spec": {"replicas": 7}})
+    await world.settle()
+    await world.reconcile(5)
+    assert asked == [WEB]
+    world.cluster.edit(builders.NAMESPACE, WEB, {"metadata": {"labels": {WORKSPACE: "x"}}}, manager="rival")
+    await world.settle()
+    assert asked == [WEB, WEB]
+    drifted = (await world.claim()).status.condition_set.get("Drifted")
+    assert drifted is not None
+    assert "set by rival" in drifted.message
+    world.restart()
+    writes = world.cluster.writes
+    await world.reconcile(2)
+    assert world.cluster.writes == writes
 
 
 async def test_what_is_asked_of_a_suspended_claim_waits_and_says_so(world: World):

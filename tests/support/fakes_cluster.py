@@ -14,10 +14,10 @@ from ocdp_operator.adapters.cluster.trimming import observe, trimmed
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent, ObjectEvent
-from ocdp_operator.model.kinds import CLAIM, INGRESS, SECRET, Kind
+from ocdp_operator.model.kinds import AUTOSCALER, CLAIM, INGRESS, SECRET, Kind
 from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
 from ocdp_operator.model.namespace import NamespaceState
-from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed, target_of
 from tests.support.field_ownership import Raw, applied, json_merged, merged, remove_at, updated
 
 _Place = tuple[str, ObjectRef]
@@ -244,6 +244,11 @@ class FakeCluster:
             and (ref.group, ref.kind) == (kind.group, kind.kind)
             and raw["metadata"].get("labels", {}).get(CLAIM_UID) == claim_uid
         )
+
+    async def autoscaled_objects(self, namespace: str) -> frozenset[ObjectRef]:
+        self._answer()
+        found = ((where, raw) for (where, ref), raw in self.objects.items() if ref.kind == AUTOSCALER.kind)
+        return frozenset(target_of(raw) for where, raw in found if where == namespace)
 
     async def events_about(self, namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
         self._answer()

@@ -41,6 +41,7 @@ DEPLOYMENT: Final = Kind("apps", "v1", "Deployment", "deployments", 3, observes_
 STATEFUL_SET: Final = Kind("apps", "v1", "StatefulSet", "statefulsets", 3, observes_status=True)
 JOB: Final = Kind("batch", "v1", "Job", "jobs", 3, observes_status=True)
 INGRESS: Final = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", 4, observes_status=True)
+AUTOSCALER: Final = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", 4)
 
 RUNTIME_KINDS: Final[tuple[Kind, ...]] = (
     Kind("", "v1", "ServiceAccount", "serviceaccounts", 0),
@@ -54,7 +55,7 @@ RUNTIME_KINDS: Final[tuple[Kind, ...]] = (
     JOB,
     Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", 4),
     INGRESS,
-    Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", 4),
+    AUTOSCALER,
 )
 """What a rendering may hold at all, in the order of applying; a template and the operator's settings narrow it further."""
 

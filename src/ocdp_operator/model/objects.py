@@ -226,6 +226,13 @@ def is_autoscaled(kind: str, metadata: Mapping[str, Any]) -> bool:
     )
 
 
+def target_of(autoscaler: Mapping[str, Any]) -> ObjectRef:
+    """What a HorizontalPodAutoscaler scales."""
+    target = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
+    group = str(target.get("apiVersion") or "").rpartition("/")[0]
+    return ObjectRef(group, str(target.get("kind") or ""), str(target.get("name") or ""))
+
+
 def _foreign_parts(raw: Mapping[str, Any], own: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Parts of a pod template whose keys are missing from our Apply entry: somebody else added them."""
     template = (raw.get("spec") or {}).get("template") or {}

@@ -25,7 +25,7 @@ from ocdp_operator.model.ignoring import (
     without,
 )
 from ocdp_operator.model.names import FIELD_MANAGER, IGNORED_FIELDS
-from ocdp_operator.model.objects import Manifest, ObjectRef, is_autoscaled
+from ocdp_operator.model.objects import Manifest, ObjectRef
 
 _AUTOSCALER = "HorizontalPodAutoscaler"
 
@@ -105,8 +105,6 @@ def ours(manifest: Manifest) -> Mapping[str, Any]:
 
 def as_to(manifest: Manifest, raw: Mapping[str, Any]) -> Manifest:
     """The manifest as it is sent to an object that lives: fields of others left out, those that we alone own as they live."""
-    if is_autoscaled(manifest.ref.kind, raw["metadata"]):
-        manifest = without_replicas(manifest)
     body: Mapping[str, Any] = manifest.body
     managed = raw["metadata"].get("managedFields") or ()
     known = ignored_paths(raw["metadata"])
@@ -122,11 +120,11 @@ def as_to(manifest: Manifest, raw: Mapping[str, Any]) -> Manifest:
     return replace(manifest, body=body)
 
 
-def as_it_lives(manifest: Manifest, raw: Mapping[str, Any]) -> Manifest:
+def as_it_lives(manifest: Manifest, raw: Mapping[str, Any], *, autoscaled: bool) -> Manifest:
     """The manifest with the live values of all that is left to others: an object that is made anew loses none of them."""
     body: Mapping[str, Any] = manifest.body
     paths, known = ignored_paths(body["metadata"]), ignored_paths(raw["metadata"])
-    autoscaled = is_autoscaled(manifest.ref.kind, raw["metadata"]) and value_at(body, REPLICAS) != 0
+    autoscaled = autoscaled and value_at(body, REPLICAS) != 0
     for path in (*paths, *((REPLICAS,) if autoscaled else ())):
         live = value_at(raw, path)
         if path == REPLICAS and live == 0 and path not in known:

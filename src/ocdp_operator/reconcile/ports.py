@@ -181,6 +181,10 @@ class Cluster(Protocol):
         """Every Ingress of the cluster that does not have our claim-uid label, whole, from a fresh list."""
         ...
 
+    async def autoscaled_objects(self, namespace: str) -> frozenset[ObjectRef]:
+        """What the namespace's HorizontalPodAutoscalers scale, anybody's, from a fresh list."""
+        ...
+
     async def events_about(self, namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
         """A fresh list of the events about the object of this UID, at most 500, the newest first."""
         ...

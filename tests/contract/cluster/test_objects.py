@@ -8,7 +8,7 @@ import pytest
 
 from ocdp_operator.errors import Conflict, Reason, Waiting
 from ocdp_operator.model.hosts import hosts_of
-from ocdp_operator.model.kinds import CONFIG_MAP, DEPLOYMENT, INGRESS, SECRET, WORKLOAD
+from ocdp_operator.model.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, INGRESS, SECRET, WORKLOAD
 from ocdp_operator.model.objects import ObjectRef
 from tests.support.cluster_worlds import (
     CLAIM_UID_OF_TESTS,
@@ -271,6 +271,19 @@ class TestReading:
         ]
         assert [each.ref.name for each in found] == ["theirs"]
         assert hosts_of(found[0].body) == {host}
+
+    async def test_what_any_autoscaler_of_the_namespace_scales_is_known(self, world: World) -> None:
+        assert await world.cluster.autoscaled_objects(world.namespace) == frozenset()
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "ide-web"}
+        spec = {"scaleTargetRef": target, "maxReplicas": 3}
+        theirs = {
+            "apiVersion": AUTOSCALER.api_version,
+            "kind": AUTOSCALER.kind,
+            "metadata": {"name": "theirs"},
+        }
+        await world.create({**theirs, "spec": spec})
+        scaled = await world.cluster.autoscaled_objects(world.namespace)
+        assert scaled == {ObjectRef("apps", "Deployment", "ide-web")}
 
     async def test_events_about_an_object_come_newest_first_and_no_others(self, world: World) -> None:
         created = await _apply(world, service())

@@ -92,7 +92,7 @@ def test_replicas_that_we_took_to_none_come_back_as_they_are_rendered():
     stopped = minded(of, REPLICAS)
     live = applied(None, {**stopped.body, "spec": {**stopped.body["spec"], "replicas": 0}})
     assert as_to(of, live).body["spec"]["replicas"] == 2
-    assert as_it_lives(of, live).body["spec"]["replicas"] == 2
+    assert as_it_lives(of, live, autoscaled=False).body["spec"]["replicas"] == 2
 
 
 def test_an_object_that_is_made_anew_keeps_what_others_set():
@@ -100,9 +100,10 @@ def test_an_object_that_is_made_anew_keeps_what_others_set():
     live = applied(None, dict(of.body))
     live = updated(live, merged(live, container(resources={"limits": {"cpu": "2"}})), "vpa")
     live = updated(live, merged(live, {"spec": {"replicas": 4}}), "kube-controller-manager", "scale")
-    anew = as_it_lives(of, live).body
+    anew = as_it_lives(of, live, autoscaled=True).body
     assert resources(dict(anew)) == {"limits": {"cpu": "2", "memory": "1Gi"}}
     assert anew["spec"]["replicas"] == 4
+    assert as_it_lives(of, live, autoscaled=False).body["spec"]["replicas"] == 2
 
 
 def test_a_rule_that_means_nothing_in_a_rendering_is_named():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,11 @@ def autoscaler() -> Any:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "ide-web"}
     spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5}
     return builders.manifest("HorizontalPodAutoscaler", "ide-web", spec=spec)
+
+
+def of_somebody_else(world: World) -> None:
+    """An autoscaler that no rendering knows of."""
+    world.cluster.put(builders.NAMESPACE, {**autoscaler().body, "metadata": {"name": "theirs"}})
 
 
 def scaled() -> list[Manifest]:
@@ -184,6 +190,7 @@ async def test_an_autoscaler_that_comes_with_a_newer_revision_finds_the_pods_as_
 
 async def test_an_autoscaler_of_somebody_else_is_left_to_it():
     world = await converged(World(app()))
+    of_somebody_else(world)
     world.cluster.scale(builders.NAMESPACE, DEPLOYMENT, 4, manager="kube-controller-manager")
     await writes_nothing(world)
     assert replicas(world) == 4
@@ -194,9 +201,30 @@ async def test_an_autoscaler_of_somebody_else_is_left_to_it():
     await writes_nothing(world)
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["alone", "beside another autoscaler"])
+async def test_replicas_are_the_claims_again_once_their_autoscaler_is_gone(named: bool):
+    world = await converged(World(app()))
+    if named:
+        body = deepcopy(dict(autoscaler().body))
+        body["spec"]["scaleTargetRef"]["name"] = "ide-other"
+        world.cluster.put(builders.NAMESPACE, body)
+    world.cluster.scale(builders.NAMESPACE, DEPLOYMENT, 4, manager="kube-controller-manager")
+    await writes_nothing(world)
+    world.manifests = app()
+    world.manifests[-1].body["spec"]["replicas"] = 2  # type: ignore[index]
+    world.ask_for(values={"replicas": 2})
+    await world.settle()
+    assert replicas(world) == 2
+    await writes_nothing(world)
+    world.cluster.scale(builders.NAMESPACE, DEPLOYMENT, 5, manager="kubectl")
+    await world.settle()
+    assert replicas(world) == 2
+
+
 @pytest.mark.parametrize("after", ["nothing", "an autoscaler", "a write beside an autoscaler"])
 async def test_a_person_who_scales_is_put_right(after: str):
     world = await converged(World(app()))
+    of_somebody_else(world)
     if after != "nothing":
         world.cluster.scale(builders.NAMESPACE, DEPLOYMENT, 4, manager="kube-controller-manager")
     if after == "a write beside an autoscaler":

@@ -17,10 +17,10 @@ from ocdp_operator.adapters.cluster.refusals import Request, refuse, require
 from ocdp_operator.errors import Actor, Conflict, OcdpError, Reason, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent, ObjectEvent
-from ocdp_operator.model.kinds import CLAIM, INGRESS, SECRET, Kind
+from ocdp_operator.model.kinds import AUTOSCALER, CLAIM, INGRESS, SECRET, Kind
 from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
 from ocdp_operator.model.namespace import NamespaceState
-from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed, target_of
 
 _log = structlog.get_logger(__name__)
 
@@ -239,6 +239,13 @@ class KubeCluster:
         query = f"&{paths.lacking(CLAIM_UID)}"
         pages = list_pages(self._client, INGRESS, Request("list", everywhere, ""), query=query)
         return tuple([Observed.of(INGRESS, item) async for page in pages for item in page.items])
+
+    async def autoscaled_objects(self, namespace: str) -> frozenset[ObjectRef]:
+        """As the port says."""
+        every = ObjectRef(AUTOSCALER.group, AUTOSCALER.kind, "*")
+        answer = await self._client.send("GET", paths.collection(AUTOSCALER, namespace))
+        raw = require(answer, Request("list", every, namespace))
+        return frozenset(target_of(item) for item in raw["items"] or ())
 
     async def events_about(self, namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
         """As the port says: of one second a warning comes first."""

@@ -9,13 +9,23 @@ from typing import Final
 
 AGGREGATIONS: Final = frozenset({"sum", "max", "min", "avg", "count", "topk"})
 FUNCTIONS: Final = frozenset(
-    {"rate", "increase", "histogram_quantile", "absent", "vector", "sort_desc", "time", "max_over_time"}
+    {
+        "rate",
+        "increase",
+        "histogram_quantile",
+        "absent",
+        "vector",
+        "sort_desc",
+        "time",
+        "max_over_time",
+        "min_over_time",
+    }
 )
 OPERATORS: Final = frozenset({"+", "-", "*", "/", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"})
 _MATCHERS: Final = frozenset({"=", "!=", "=~", "!~"})
 _TOKEN: Final = re.compile(
     r"""\s*(?:
-    (?P<string>"(?:[^"\\]|\\.)*") | (?P<range>\[[0-9]+[smhdw]\]) | (?P<number>[0-9]+(?:\.[0-9]+)?(?![\w]))
+    (?P<string>"(?:[^"\\]|\\.)*") | (?P<range>\[[0-9]+[smhdw]\]) | (?P<subquery>\[[0-9]+[smhdw]:[0-9]+[smhdw]\]) | (?P<number>[0-9]+(?:\.[0-9]+)?(?![\w]))
     | (?P<word>[a-zA-Z_:][\w:]*) | (?P<sign>=~|!~|==|!=|>=|<=|[-+*/<>=(){},])
     )""",
     re.VERBOSE,
@@ -82,6 +92,12 @@ class _Parser:
         return self.left.pop(0)[1]
 
     def _operand(self) -> Expression:
+        found = self._instant()
+        if self.left and self.left[0][0] == "subquery":
+            self._take()
+        return found
+
+    def _instant(self) -> Expression:
         if self._next == "(":
             return self._arguments()[0]
         if self.left and self.left[0][0] in {"number", "string"}:

@@ -42,7 +42,7 @@ def test_what_nobody_serves_is_found(text: str, problem: str):
 
 @pytest.mark.parametrize(
     "text",
-    ["sum(ocdp_claims", "sum(ocdp_claims))", 'ocdp_claims{ready="True"', "rat(ocdp_claims[5m])", "ocdp_claims >", "a b"],
+    ["sum(ocdp_claims", "sum(ocdp_claims))", 'ocdp_claims{ready="True"', "rat(ocdp_claims[5m])", "ocdp_claims >", "a b", "min_over_time(max(ocdp_claims)[7d:])", "max(ocdp_claims)[7d:10m][5m]"],
 )  # fmt: skip
 def test_what_is_no_expression_is_found(text: str):
     with pytest.raises(ValueError, match=r"."):
@@ -78,6 +78,13 @@ def test_a_rule_names_only_labels_that_its_result_has(name: str):
     named = set(re.findall(r"\$labels\.(\w+)", "".join(rule["annotations"].values())))
     labels = parse(rule["expr"]).labels
     assert labels is None or named <= labels
+
+
+def test_a_week_of_suspension_survives_a_restart_of_who_counts():
+    """With ``for: 168h`` one scrape that is missed, or a new pod of the operator's, begins the week anew."""
+    rule = RULES["OcdpSuspendedLong"]
+    assert rule["for"] == "10m"
+    assert re.search(r"min_over_time\(.*\[7d:10m\]\)", rule["expr"])
 
 
 def test_every_runbook_belongs_to_a_rule():

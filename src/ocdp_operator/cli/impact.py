@@ -164,16 +164,14 @@ async def _live(client: KubeClient, namespaces: Sequence[str], candidate: Candid
     for raw in await _raw(client, namespaces):
         if raw["metadata"].get("deletionTimestamp"):
             continue
+        if not candidate.concerns(raw["spec"]["templateId"]):
+            others += 1
+            continue
         try:
-            claim = WorkloadClaim.parse(raw)
+            claims.append(WorkloadClaim.parse(raw))
         except Stalled as error:
             key = ClaimKey(raw["metadata"]["namespace"], raw["metadata"]["name"])
             unread.append(refused_impact(key, "", error))
-            continue
-        if candidate.concerns(claim):
-            claims.append(claim)
-        else:
-            others += 1
     return _Live(tuple(claims), tuple(unread), others)
 
 

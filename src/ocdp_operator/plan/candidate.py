@@ -28,9 +28,9 @@ class TemplateCandidate:
     disabled: bool | None = None
     """Whether the template would be disabled; None: as it is."""
 
-    def concerns(self, claim: WorkloadClaim) -> bool:
-        """Whether the claim is one of this template."""
-        return claim.spec.template_id == self.revision.template_id
+    def concerns(self, template_id: str) -> bool:
+        """Whether claims of that template are claims of this one."""
+        return template_id == self.revision.template_id
 
     def moved(self, claim: WorkloadClaim) -> WorkloadClaim:
         """The claim on this revision; what else it says of itself stays."""
@@ -66,7 +66,7 @@ class ProfileCandidate:
     disabled: bool = False
     """It would be taken out of use."""
 
-    def concerns(self, claim: WorkloadClaim) -> bool:  # noqa: ARG002 - the catalog knows the claim's customer
+    def concerns(self, template_id: str) -> bool:  # noqa: ARG002 - the catalog knows the claim's customer
         """Any claim may be concerned: ``taken`` tells."""
         return True
 

@@ -116,8 +116,10 @@ def _hindered(update: Update, was: Manifest | None, manifest: Manifest) -> Objec
     """Refused, or made anew around its pods and volumes."""
     risk = update.risks_data or (update.way is Way.REFUSED and update.ref.kind in _DATA)
     fields = tuple(conflict.pointer for conflict in update.conflicts) or _fields(was, manifest)
-    gravity = Gravity.DATA_RISK if risk else Gravity.RECREATE
-    return ObjectImpact(update.ref, gravity, _HINDERED[update.way], fields, update.remedy)
+    gravity = Gravity.REFUSED if update.way is Way.REFUSED else Gravity.RECREATE
+    return ObjectImpact(
+        update.ref, Gravity.DATA_RISK if risk else gravity, _HINDERED[update.way], fields, update.remedy
+    )
 
 
 def _note(was: Manifest | None, update: Update | None) -> str:

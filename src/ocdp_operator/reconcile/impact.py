@@ -53,7 +53,14 @@ _WITH_FIXED_FIELDS: Final = frozenset(
 _NEVER_KEPT: Final = (SECRET.kind, WORKLOAD.kind)
 _REMEMBERED: Final = 2 * _AT_ONCE
 """Renderings that are kept for the other side of a comparison: of one claim alone two can be the same."""
-_ABORTS: Final = frozenset({Reason.CATALOG_UNAVAILABLE, Reason.CLUSTER_UNAVAILABLE})
+_ABORTS: Final = frozenset(
+    {
+        Reason.CATALOG_UNAVAILABLE,
+        Reason.CLUSTER_UNAVAILABLE,
+        Reason.GIT_OPERATION_FAILED,
+        Reason.AUTHENTICATION_FAILED,
+    }
+)
 """What every other claim would meet too: no answer is better than one that calls them all refused."""
 
 

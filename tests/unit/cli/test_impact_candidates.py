@@ -10,12 +10,15 @@ import pytest
 import yaml
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
-from ocdp_operator.cli.impact import _chosen
+from ocdp_operator.adapters.cluster import KubeClient
+from ocdp_operator.cli.impact import _chosen, _live
 from ocdp_operator.cli.impact_candidates import profile_candidate, template_candidate
 from ocdp_operator.errors import SettingsError
 from ocdp_operator.model.profile import Layer
 from ocdp_operator.model.profile_body import EnvironmentProfileEntry
 from ocdp_operator.model.publication import PublicationError, Published, TemplateEntry
+from ocdp_operator.plan.candidate import TemplateCandidate
+from tests.support import builders
 from tests.support.apps import template
 from tests.support.builders import COMMIT
 
@@ -148,3 +151,18 @@ def test_namespaces_and_all_of_them_exclude_each_other():
     assert _chosen(None, everywhere=True) == ()
     with pytest.raises(SettingsError, match="one of both"):
         _chosen(["a"], everywhere=True)
+
+
+async def test_an_unreadable_claim_of_another_template_is_no_refusal(monkeypatch: pytest.MonkeyPatch):
+    def unreadable(name: str, template_id: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": "n"}, "spec": {"templateId": template_id}}
+
+    async def found(*_: object) -> Any:
+        return iter([unreadable("ours", "web"), unreadable("other", "another")])
+
+    monkeypatch.setattr("ocdp_operator.cli.impact._raw", found)
+    live = await _live(
+        cast("KubeClient", None), (), TemplateCandidate(builders.template(1, template_id="web"))
+    )
+    assert [each.claim.name for each in live.unread] == ["ours"]
+    assert live.others == 1

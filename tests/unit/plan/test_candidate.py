@@ -53,8 +53,8 @@ def test_a_claim_that_runs_on_the_candidate_stays_as_it_is():
 
 
 def test_a_template_concerns_its_own_claims():
-    assert CANDIDATE.concerns(claim())
-    assert not CANDIDATE.concerns(claim(template_id="another"))
+    assert CANDIDATE.concerns(claim().spec.template_id)
+    assert not CANDIDATE.concerns("another")
 
 
 SUBJECTS = {

@@ -154,7 +154,7 @@ SHRUNK = FieldConflict("/spec/resources/requests/storage", "2Gi", "1Gi", "Ask fo
 SELECTOR = FieldConflict("/spec/selector", remedy="Keep it.")
 HINDERED = {
     "a smaller volume": (SMALLER, Update(VOLUME.ref, Way.REFUSED, conflicts=(SHRUNK,)), Gravity.DATA_RISK, Turn.REFUSED),
-    "another selector": (with_image("app:2"), Update(DEPLOYMENT.ref, Way.REFUSED, True, (SELECTOR,)), Gravity.RECREATE, Turn.REFUSED),
+    "another selector": (with_image("app:2"), Update(DEPLOYMENT.ref, Way.REFUSED, True, (SELECTOR,)), Gravity.REFUSED, Turn.REFUSED),
     "made anew": (with_image("app:2"), Update(DEPLOYMENT.ref, Way.RECREATE, True), Gravity.RECREATE, Turn.RECREATED),
     "a larger volume": (SMALLER, Update(VOLUME.ref, Way.EXPAND, growth={"ide-data": "3Gi"}), Gravity.CHANGE, Turn.CONFIGURED),
 }  # fmt: skip

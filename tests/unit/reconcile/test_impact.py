@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ocdp_operator.errors import CATALOG, Reason, Stalled, Waiting
+from ocdp_operator.errors import CATALOG, Dependency, Reason, Stalled, Waiting
 from ocdp_operator.model.claim import WorkloadClaim
 from ocdp_operator.model.impact import ClaimImpact, Gravity, Turn
 from ocdp_operator.model.names import RENDERING
@@ -228,12 +228,17 @@ async def test_without_the_catalog_there_is_no_report(desk: Desk):
     assert raised.value.dependency == CATALOG
 
 
-async def test_a_source_that_is_away_is_said_of_its_claims(desk: Desk):
+@pytest.mark.parametrize("reason", [Reason.GIT_OPERATION_FAILED, Reason.AUTHENTICATION_FAILED])
+async def test_without_git_there_is_no_report(desk: Desk, reason: Reason):
     claim = await desk.applied()
-    desk.git_away = True
-    found = await desk.impact(claim)
-    assert found.complaint is not None
-    assert (found.gravity, found.complaint.reason) == (Gravity.REFUSED, Reason.GIT_OPERATION_FAILED)
+
+    async def refuses(*_: object) -> Any:
+        raise Waiting(reason, "no", dependency=Dependency("source", "https://git.example.test"))
+
+    desk.fetch = refuses  # type: ignore[method-assign]
+    with pytest.raises(Waiting) as raised:
+        await desk.impact(claim)
+    assert raised.value.reason is reason
 
 
 async def test_every_claim_is_told_of_once(desk: Desk):

@@ -164,7 +164,7 @@ def is_refused(error: ReconcileError | None) -> bool:
 
 
 def standing(claim: WorkloadClaim, newer: int | None, turn: Turn | None) -> str:
-    """Why a claim that follows its template is not on the newest revision; empty where nothing is to be said."""
+    """Why a claim is not on the newest revision, and how one takes it that waits for its owner; empty: nothing is to be said."""
     which = f"Revision {newer} is" if newer else "The newest environment profiles are"
     failed = claim.status.template.failed if claim.status.template else None
     if turn is Turn.HALTED:
@@ -173,6 +173,8 @@ def standing(claim: WorkloadClaim, newer: int | None, turn: Turn | None) -> str:
         return f"{which} taken when it is this claim's turn: only so many move at once."
     if turn is Turn.FAILED or (newer and failed and newer <= failed and follows(claim)):
         return f"{which} not taken: it failed here. A newer one will be."
+    if newer and (claim.spec.template_revision is not None or not follows(claim)):
+        return f"{which} available: ocdp claim upgrade {claim.key.name} -n {claim.key.namespace}"
     return ""
 
 

@@ -44,12 +44,12 @@ class Announcing:
         commit = f" (commit {newer.source.commit[:12]})" if newer else ""
         changes = self._what_changes(run, newer)
         key = run.claim.key
-        where = f"{key.name} --namespace {key.namespace}"
+        where = f"{key.name} -n {key.namespace}"
         run.tell(
             Reason.UPDATE_AVAILABLE,
             f"Revision {template.available}{commit} is available; the claim stays on {template.revision}. {changes}"
-            f"See what it changes: ocdp diff {where} --revision {template.available}. "
-            f"Take it: ocdp claim upgrade {where}.",
+            f"See what it changes: ocdp diff {where} --revision {template.available}; "
+            f"take it: ocdp claim upgrade {where}",
         )
 
     def _what_changes(self, run: Run, newer: TemplateRevision | None) -> str:
@@ -81,7 +81,7 @@ def _tell_available_profiles(run: Run, before: ClaimStatus) -> None:
     key = run.claim.key
     message = (
         f"Environment profiles {there} are available; the claim stays on {here}. "
-        f"Take them: ocdp claim upgrade {key.name} --namespace {key.namespace}."
+        f"Take them: ocdp claim upgrade {key.name} -n {key.namespace}"
     )
     run.tell(Reason.UPDATE_AVAILABLE, message)
 

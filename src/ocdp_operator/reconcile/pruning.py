@@ -88,7 +88,8 @@ async def _use_up_approval(run: Run, plan: PrunePlan) -> None:
 
 
 def _tell_blocked(run: Run, blocked: PendingPrune) -> None:
-    message = f"Not pruned: {blocked.reason} If it is meant: ocdp claim approve {run.claim.key.name}."
+    key = run.claim.key
+    message = f"Not pruned: {blocked.reason} If it is meant: ocdp claim approve {key.name} -n {key.namespace}"
     if blocked != run.facts.pending_prune:
         run.tell(Reason.PRUNE_BLOCKED, message, warning=True)
     run.found(applied_message=message)

@@ -168,6 +168,10 @@ def test_what_is_said_of_a_revision_that_is_not_taken():
     assert (
         standing(auto(failed=2), 2, None) == "Revision 2 is not taken: it failed here. A newer one will be."
     )
+    assert standing(claim(), None, None) == ""
+    for waits in (claim(), auto(template_revision=1)):
+        where = f"{waits.key.name} -n {waits.key.namespace}"
+        assert standing(waits, 2, None) == f"Revision 2 is available: ocdp claim upgrade {where}"
     assert standing(auto(), None, Turn.HALTED).startswith("The newest environment profiles are not taken")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ async def test_a_blocked_prune_says_how_it_is_approved(world: World):
     await leave(world, *BIG)
     applied = (await world.claim()).status.condition_set.get("Applied")
     assert applied is not None
-    assert "ocdp claim approve ide" in applied.message
+    assert re.search(r": ocdp claim approve ide -n \S+[^.]$", applied.message)
 
 
 async def test_an_approval_that_came_late_approves_nothing_and_says_so_once(world: World):

@@ -171,11 +171,13 @@ async def test_a_newer_revision_is_told_once(world: World):
     claim = await world.claim()
     assert claim.status.template is not None
     assert claim.status.template.revision == 1
+    resolved = claim.status.condition_set.get("TemplateResolved")
+    assert resolved is not None
+    assert resolved.message.endswith(" Revision 2 is available: ocdp claim upgrade ide -n ns-a")
     (event,) = told
     assert event.message == (
         f"Revision 2 (commit {builders.COMMIT[:12]}) is available; the claim stays on 1. It takes the same values. "
-        "See what it changes: ocdp diff ide --namespace ns-a --revision 2. "
-        "Take it: ocdp claim upgrade ide --namespace ns-a."
+        "See what it changes: ocdp diff ide -n ns-a --revision 2; take it: ocdp claim upgrade ide -n ns-a"
     )
 
 
@@ -188,7 +190,7 @@ async def test_newer_profiles_are_told_once_and_change_nothing(world: World):
     (message,) = told
     assert message == (
         "Environment profiles local@1 are available; the claim stays on none. "
-        "Take them: ocdp claim upgrade ide --namespace ns-a."
+        "Take them: ocdp claim upgrade ide -n ns-a"
     )
     assert claim.status.profiles == ()
     assert [str(ref) for ref in claim.status.available_profiles] == ["local@1"]

@@ -128,6 +128,8 @@ class HistoryItem(WireModel):
     input_digest: str
     first_applied: str
     healthy: bool = False
+    profiles: tuple[ProfileRef, ...] | None = None
+    """Those that it ran with; None: it was applied before that was recorded."""
 
 
 class SecretRef(WireModel):

@@ -311,5 +311,6 @@ def _history(claim: WorkloadClaim, facts: Facts, now: datetime) -> tuple[History
         input_digest=input_digest,
         first_applied=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         healthy=healthy,
+        profiles=workload.environment.profiles,
     )
     return (item, *history)[:_HISTORY]

@@ -146,7 +146,7 @@ def _back_to_good(claim: WorkloadClaim, why: str) -> Setback | None:
     good, in_force = came_from(claim), claim.status.template
     if good is None or in_force is None or not (_may_go_back(claim) and _is_as_applied(claim)):
         return None
-    return Setback(in_force.revision, good.revision, good.commit, why)
+    return Setback(in_force.revision, good.revision, good.commit, why, profiles=good.profiles)
 
 
 def _may_go_back(claim: WorkloadClaim) -> bool:

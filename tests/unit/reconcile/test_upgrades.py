@@ -208,6 +208,25 @@ async def test_a_claim_goes_back_to_its_profiles_too(world: World):
     assert claim.status.condition_set.is_true("Ready")
 
 
+async def test_a_claim_that_goes_back_later_has_the_profiles_that_it_was_well_with(world: World):
+    world.every_profile.append(builders.profile("cluster", "local", revision=1))
+    await world.settle()
+    kept = (await world.claim()).status.profiles
+    world.every_profile.append(builders.profile("cluster", "local", revision=2, labels={"x/site": "west"}))
+    publish_other(world)
+    await world.reconcile(2)
+    crash(world)
+    await world.reconcile()
+    assert (await world.claim()).status.profiles != kept
+    later(world, 301)
+    await world.reconcile()
+    world.manifests = app()
+    await world.settle()
+    assert ((await template(world)).revision, (await template(world)).failed) == (1, 2)
+    assert (await world.claim()).status.profiles == kept
+    assert (await world.claim()).status.condition_set.is_true("Ready")
+
+
 @pytest.mark.parametrize("spec", [{}, {"suspend": True}], ids=["an error", "suspended"])
 async def test_a_claim_that_fails_for_long_and_cannot_go_back_is_not_looked_at_every_second(
     world: World, spec: dict[str, Any]

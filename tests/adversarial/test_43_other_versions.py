@@ -15,7 +15,7 @@ from tests.support.audit import Audit
 from tests.support.fix_operator import QUICK
 from tests.support.world import Claim, Team, eventually, is_ready
 
-NEWER_FIELDS = ("specDigest", "lastHandledReconcileAt")
+NEWER_FIELDS = ("specDigest", "renderingDigest", "lastHandledReconcileAt")
 """What an operator did not write some time ago."""
 OWN = {"workloadclaims/status", "workloads", "workloads/status", "events"}
 """Where an operator tells what it knows, and which runs nothing."""

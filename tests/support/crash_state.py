@@ -180,6 +180,8 @@ def _shown(item: Json) -> dict[str, Any]:
 
 def _shown_claim(claim: Json, *, history: bool) -> dict[str, Any]:
     status = dict(claim["status"])
+    if "renderingDigest" in status:  # of a packed text that holds names and UIDs
+        status["renderingDigest"] = "there"
     status["inventory"] = [
         {key: value for key, value in entry.items() if key not in ("uid", "sent", "applied")}
         | {"known": sorted(entry.keys() & {"uid", "sent", "applied"})}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ocdp_operator.model.ignoring import REPLICAS, SCALABLE, ignored_paths, without, without_owned
-from ocdp_operator.model.kinds import SECRET, WORKLOAD, Kind, find_kind
+from ocdp_operator.model.kinds import PVC, SECRET, WORKLOAD, Kind, find_kind
 from ocdp_operator.model.names import FIELD_MANAGER, OWNER, credentials_name
 from ocdp_operator.model.wire import digest
 
@@ -147,6 +147,8 @@ class Observed:
     """JSON pointers of containers, initContainers and volumes in the pod template that we did not send."""
     autoscaled: bool = False
     """An autoscaler owns how many pods there are, and the object does not leave that to others by itself."""
+    sends_class: bool = False
+    """We sent a volume its StorageClass; otherwise the API server chose the one that it has."""
     plain_digest: str = ""
     """Of an autoscaled object the digest of our entry as it is."""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -176,11 +178,16 @@ class Observed:
             before_first_apply=any(entry.get("manager") == "before-first-apply" for entry in managed),
             foreign_parts=_foreign_parts(raw, own),
             autoscaled=autoscaled,
+            sends_class=kind == PVC and _sends_class(own),
             plain_digest=plain if autoscaled else "",
             body={part: raw[part] for part in ("spec", "status") if part in raw}
             if kind.observes_status
             else {},
         )
+
+
+def _sends_class(own: Mapping[str, Any] | None) -> bool:
+    return "f:storageClassName" in (((own or {}).get("fieldsV1") or {}).get("f:spec") or {})
 
 
 def _own_apply_entry(managed: Any) -> Mapping[str, Any] | None:

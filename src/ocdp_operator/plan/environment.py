@@ -71,7 +71,11 @@ def _in_environment(
 
 
 def _put_storage_class(body: dict[str, Any], environment: Environment, live: Observed | None) -> None:
+    """A class that the API server chose is not sent: nothing is to be said of it, and saying it would be one write more."""
     spec = part_at(live.body, "spec") if live is not None else {}
+    chosen = live is not None and "storageClassName" in spec and not live.sends_class
+    if chosen and "storageClassName" not in object_at(body, "spec"):
+        return
     _put_fixed(
         body,
         "storageClassName",

@@ -239,8 +239,8 @@ def test_a_label_that_another_object_selects_by_stays_on_pods(selecting: Manifes
     assert labels["x/other"] == "1"
 
 
-def live_pvc(**spec: Any) -> Observed:
-    return observed("PersistentVolumeClaim", "ide-data", spec=spec)
+def live_pvc(*, sends_class: bool = True, **spec: Any) -> Observed:
+    return observed("PersistentVolumeClaim", "ide-data", spec=spec, sends_class=sends_class)
 
 
 def live_service(**spec: Any) -> Observed:
@@ -254,6 +254,9 @@ def live_service(**spec: Any) -> Observed:
         pytest.param(pvc(storageClassName="base"), live_pvc(storageClassName="old"), {"storageClass": "new"}, "old", id="against the base too"),
         pytest.param(pvc(), live_pvc(storageClassName="old"), {}, "old", id="also when no profile names one any more"),
         pytest.param(pvc(storageClassName="base"), live_pvc(storageClassName="old"), {}, "base", id="a base alone says what it says"),
+        pytest.param(pvc(), live_pvc(storageClassName="chosen", sends_class=False), {}, None, id="what the API server chose is not sent"),
+        pytest.param(pvc(), live_pvc(storageClassName="chosen", sends_class=False), {"storageClass": "new"}, None, id="and no profile changes it"),
+        pytest.param(pvc(storageClassName="base"), live_pvc(storageClassName="chosen", sends_class=False), {"storageClass": "new"}, "chosen", id="nor a base under a profile"),
         pytest.param(pvc(), live_pvc(), {"storageClass": "new"}, "new", id="a volume that has none yet gets one"),
         pytest.param(pvc(), live_pvc(), {}, None, id="nobody names a class"),
         pytest.param(service(), live_service(type="LoadBalancer", loadBalancerClass="old"), {"loadBalancer": {"class": "new"}}, "old", id="a load balancer keeps its class"),

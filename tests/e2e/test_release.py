@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ocdp_operator.dev.operator import OperatorProcess
@@ -81,10 +83,7 @@ async def test_a_claim_whose_status_was_lost_still_takes_its_objects_with_it(
 async def test_volumes_of_a_stateful_set_follow_the_policy_of_the_last_moment(
     new_team, operator: OperatorProcess, before: str, after: str, left: set[str]
 ):
-    team: Team = await new_team("stateful", publish=False)
-    mappings = [{"from": "values.password", "secret": {"key": "PASSWORD"}}]
-    await team.publish(app_files(deployment=document(stateful_set()), volume=b""), mappings=mappings)
-    await team.platform.bind(team.template_id, team.workspace)
+    team = await stateful(new_team)
     await team.claim("ide", deletionPolicy=before)
     await team.ready("ide")
     assert await volumes(team) == {"data-ide-web-0"}
@@ -99,6 +98,88 @@ async def test_volumes_of_a_stateful_set_follow_the_policy_of_the_last_moment(
         return await team.find("statefulset", "ide-web") is None and await volumes(team) == left
 
     await eventually(settled, f"exactly {left} remain")
+
+
+async def stateful(new_team) -> Team:
+    """A template of a StatefulSet, whose controller makes the one volume that there is."""
+    team: Team = await new_team("stateful", publish=False)
+    mappings = [{"from": "values.password", "secret": {"key": "PASSWORD"}}]
+    await team.publish(app_files(deployment=document(stateful_set()), volume=b""), mappings=mappings)
+    await team.platform.bind(team.template_id, team.workspace)
+    return team
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stays"),
+    [("Delete", "RetainData", True), ("RetainData", "Delete", False)],
+    ids=["kept", "gone"],
+)
+async def test_volumes_of_a_stopped_stateful_set_follow_the_policy_too(
+    new_team, before: str, after: str, stays: bool
+):
+    """Its controller looks at the volumes of pods that there are, and of no others."""
+    team = await stateful(new_team)
+    await team.claim("ide", deletionPolicy=before)
+    await team.ready("ide")
+    if stays:
+        await eventually(lambda: owners(team), "the StatefulSet takes its volume along")
+    await team.claim("ide", deletionPolicy=before, running=False)
+    await team.gone("ide-web-0", kind="pod")
+    volume = await team.find("pvc", "data-ide-web-0")
+    owner = await team.find("statefulset", "ide-web")
+    assert volume is not None
+    assert owner is not None
+    decoy = {
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ide-web", "uid": owner["metadata"]["uid"],
+    }  # fmt: skip
+    body = {
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "decoy", "namespace": team.namespace, "ownerReferences": [decoy]},
+    }  # fmt: skip
+    await team.platform.kubectl("create", "-f", "-", stdin=json.dumps(body))
+    await team.claim("ide", deletionPolicy=after, running=False)
+    await team.delete("ide")
+    await team.gone("ide")
+    await team.gone("ide-web", kind="statefulset")
+    await team.gone("decoy", kind="configmap")  # the garbage collector was here
+    if not stays:
+        await team.gone("data-ide-web-0", kind="pvc")
+        return
+    left = await team.find("pvc", "data-ide-web-0")
+    assert left is not None
+    assert left["metadata"]["uid"] == volume["metadata"]["uid"]
+    assert "deletionTimestamp" not in left["metadata"]
+    assert await owners(team) == []
+
+
+@pytest.mark.parametrize("policy", ["RetainData", "Delete"])
+async def test_pods_that_a_stateful_set_left_go_with_their_claim(
+    new_team, operator: OperatorProcess, policy: str
+):
+    team = await stateful(new_team)
+    await team.claim("ide", deletionPolicy=policy)
+    await team.ready("ide")
+    await operator.stop()
+    await team.platform.kubectl("delete", "statefulset", "ide-web", "-n", team.namespace, "--cascade=orphan")
+    assert await team.find("pod", "ide-web-0") is not None
+    await team.delete("ide")
+    await operator.start()
+    await team.gone("ide")
+    await team.gone("ide-web-0", kind="pod")
+    await team.gone("ide-web", kind="statefulset")
+    if policy == "Delete":
+        await team.gone("data-ide-web-0", kind="pvc")
+        return
+    left = await team.find("pvc", "data-ide-web-0")
+    assert left is not None
+    assert left["metadata"]["labels"]["ocdp.io/retained"] == "true"
+
+
+async def owners(team: Team) -> list[str]:
+    """The kinds of those that take the volume with them."""
+    volume = await team.find("pvc", "data-ide-web-0")
+    assert volume is not None
+    return [owner["kind"] for owner in volume["metadata"].get("ownerReferences", ())]
 
 
 async def volumes(team: Team) -> set[str]:

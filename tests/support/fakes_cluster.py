@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 from uuid import uuid4
@@ -14,8 +14,8 @@ from ocdp_operator.adapters.cluster.trimming import observe, trimmed
 from ocdp_operator.errors import Conflict, Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent, ObjectEvent
-from ocdp_operator.model.kinds import AUTOSCALER, CLAIM, INGRESS, SECRET, Kind
-from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
+from ocdp_operator.model.kinds import AUTOSCALER, CLAIM, INGRESS, PVC, SECRET, Kind
+from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER, INSTANCE
 from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed, target_of
 from tests.support.field_ownership import Raw, applied, json_merged, merged, remove_at, updated
@@ -187,12 +187,8 @@ class FakeCluster:
         if live is None or live["metadata"]["uid"] != observed.uid:
             raise Conflict(f"{observed.ref} is another object by now.")
         retention = {"whenDeleted": deleted, "whenScaled": "Retain"}
-        self.edit(
-            namespace,
-            observed.ref,
-            {"spec": {"persistentVolumeClaimRetentionPolicy": retention}},
-            manager=FIELD_MANAGER,
-        )
+        change = {"spec": {"persistentVolumeClaimRetentionPolicy": retention}}
+        self.edit(namespace, observed.ref, change, manager=FIELD_MANAGER)
 
     async def annotate(
         self,
@@ -201,6 +197,7 @@ class FakeCluster:
         *,
         annotations: Mapping[str, str | None],
         labels: Mapping[str, str | None],
+        disowned: Collection[str] = (),
     ) -> Observed:
         self._write()
         live = self.objects.get((namespace, observed.ref))
@@ -208,8 +205,11 @@ class FakeCluster:
             raise Conflict(f"{observed.ref} is another object by now.")
         change = {"metadata": {"annotations": dict(annotations), "labels": dict(labels)}}
         self.edit(namespace, observed.ref, change, manager=FIELD_MANAGER)
-        kind = observed.ref.known_kind
-        return Observed.of(kind, _visible(kind, self.objects[namespace, observed.ref]))
+        kind, after = observed.ref.known_kind, self.objects[namespace, observed.ref]
+        if disowned:
+            owners = after["metadata"].get("ownerReferences") or ()
+            after["metadata"]["ownerReferences"] = [each for each in owners if each["uid"] not in disowned]
+        return Observed.of(kind, _visible(kind, after))
 
     async def disown(self, namespace: str, observed: Observed) -> Observed:
         live = self.objects.get((namespace, observed.ref))
@@ -237,18 +237,22 @@ class FakeCluster:
         if kind == SECRET:
             raise ValueError("Secrets are never listed.")
         self._answer()
-        return tuple(
-            Observed.of(kind, {"metadata": raw["metadata"]})
-            for (where, ref), raw in self.objects.items()
-            if where == namespace
-            and (ref.group, ref.kind) == (kind.group, kind.kind)
-            and raw["metadata"].get("labels", {}).get(CLAIM_UID) == claim_uid
-        )
+        return tuple(self._labelled(namespace, kind, CLAIM_UID, claim_uid))
+
+    def _labelled(self, namespace: str, kind: Kind, label: str, value: str) -> Iterator[Observed]:
+        for (where, ref), raw in self.objects.items():
+            of_kind = (where, ref.group, ref.kind) == (namespace, kind.group, kind.kind)
+            if of_kind and raw["metadata"].get("labels", {}).get(label) == value:
+                yield Observed.of(kind, {"metadata": raw["metadata"]})
 
     async def autoscaled_objects(self, namespace: str) -> frozenset[ObjectRef]:
         self._answer()
         found = ((where, raw) for (where, ref), raw in self.objects.items() if ref.kind == AUTOSCALER.kind)
         return frozenset(target_of(raw) for where, raw in found if where == namespace)
+
+    async def list_volumes(self, namespace: str, instance: str) -> tuple[Observed, ...]:
+        self._answer()
+        return tuple(self._labelled(namespace, PVC, INSTANCE, instance))
 
     async def events_about(self, namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
         self._answer()

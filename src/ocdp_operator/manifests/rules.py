@@ -12,10 +12,11 @@ from typing import Any, Final
 from ocdp_operator.manifests.problems import Problem, of_violation, subject
 from ocdp_operator.manifests.references import pod_template
 from ocdp_operator.model.kinds import DEPLOYMENT, SECRET, STATEFUL_SET
+from ocdp_operator.model.names import INSTANCE
 from ocdp_operator.model.objects import Manifest
 from ocdp_operator.plan.place import Place, Violations
 from ocdp_operator.plan.pod_security import containers
-from ocdp_operator.plan.selectors import INSTANCE, SELECTORS
+from ocdp_operator.plan.selectors import SELECTORS
 
 _NAME: Final = "app.kubernetes.io/name"
 _LABELS: Final = (_NAME, *(f"app.kubernetes.io/{label}" for label in ("component", "part-of", "managed-by")))

@@ -141,6 +141,8 @@ class Observed:
     annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
     deletion_timestamp: str = ""
     finalizers: tuple[str, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """UID -> ``Kind/name`` of each object that takes this one with it."""
     before_first_apply: bool = False
     """A ``before-first-apply`` manager holds fields (KEP-555): they would never be pruned."""
     foreign_parts: tuple[str, ...] = ()
@@ -175,6 +177,10 @@ class Observed:
             annotations=annotations,
             deletion_timestamp=metadata.get("deletionTimestamp") or "",
             finalizers=tuple(metadata.get("finalizers") or ()),
+            owners={
+                owner["uid"]: f"{owner['kind']}/{owner['name']}"
+                for owner in metadata.get("ownerReferences") or ()
+            },
             before_first_apply=any(entry.get("manager") == "before-first-apply" for entry in managed),
             foreign_parts=_foreign_parts(raw, own),
             autoscaled=autoscaled,

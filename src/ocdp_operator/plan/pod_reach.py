@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ocdp_operator.model.names import credentials_name
+from ocdp_operator.model.names import INSTANCE, credentials_name
 from ocdp_operator.plan.place import Place
 from ocdp_operator.plan.pod_security import containers
-from ocdp_operator.plan.selectors import INSTANCE, check_selector
+from ocdp_operator.plan.selectors import check_selector
 
 _ONLY: Final = {
     "nodeName": (("",), "must be left to the scheduler"),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Any, Final
 
 from ocdp_operator.model.claim import DeletionPolicy
 from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.model.objects import Observed
+from ocdp_operator.model.kinds import STATEFUL_SET
+from ocdp_operator.model.names import CLAIM_NAME, CLAIM_UID, FIELD_MANAGER, OWNER
+from ocdp_operator.model.objects import Manifest, Mark, Observed
 from ocdp_operator.plan.order import entry_order
 from ocdp_operator.plan.wording import coarse_age, listed, shown
+
+_CONFINED_POD: Final = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+_CONFINED_CONTAINER: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+"""No such pod is ever made; a template that Pod Security would warn of is refused by some clusters all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,40 @@ def plan_release(inventory: Inventory, *, policy: DeletionPolicy) -> ReleasePlan
     )
     waves = tuple(tuple(wave) for _, wave in groupby(going, key=lambda entry: entry.wave))
     return ReleasePlan(retained, waves)
+
+
+def is_stray_pod(pod: Observed, name: str) -> bool:
+    """Whether a pod of the claim was left by a StatefulSet of this name, and nobody has it: it would run for ever."""
+    owners: Iterable[Mapping[str, Any]] = (pod.body.get("metadata") or {}).get("ownerReferences") or ()
+    named = re.fullmatch(rf"{re.escape(name)}-[0-9]+", pod.ref.name) is not None
+    return named and not pod.deletion_timestamp and not any(owner.get("controller") for owner in owners)
+
+
+def gathering_set(mark: Mark, *, when_deleted: str) -> Manifest:
+    """A StatefulSet of no pods that adopts those which the one of this name left, so that they go with it."""
+    labels = {CLAIM_NAME: mark.claim}
+    container = {"name": "none", "image": "none", "securityContext": _CONFINED_CONTAINER}
+    pod = {"automountServiceAccountToken": False, "securityContext": _CONFINED_POD, "containers": [container]}
+    spec = {
+        "replicas": 0,
+        "serviceName": mark.ref.name,
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": when_deleted, "whenScaled": "Retain"},
+    }
+    metadata = {
+        "name": mark.ref.name,
+        "labels": {**labels, CLAIM_UID: mark.claim_uid, "app.kubernetes.io/managed-by": FIELD_MANAGER},
+        "annotations": {OWNER: str(mark)},
+    }
+    body = {
+        "apiVersion": STATEFUL_SET.api_version,
+        "kind": STATEFUL_SET.kind,
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return Manifest(mark.ref, body)
 
 
 def waiting_message(blockers: Iterable[Observed], *, now: datetime) -> str:

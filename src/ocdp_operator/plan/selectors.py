@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ocdp_operator.model.names import CLAIM_NAME
+from ocdp_operator.model.names import CLAIM_NAME, INSTANCE
 from ocdp_operator.plan.place import Place
-
-INSTANCE: Final = "app.kubernetes.io/instance"
 
 SELECTORS: Final[Mapping[str, tuple[str, ...]]] = {
     "Service": ("spec", "selector"),

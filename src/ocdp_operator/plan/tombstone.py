@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
-from ocdp_operator.model.names import RETAINED
+from ocdp_operator.model.kinds import STATEFUL_SET
+from ocdp_operator.model.names import INSTANCE, RETAINED
 from ocdp_operator.model.objects import Observed
 
 RETAINED_LABEL: Final = "true"
@@ -120,7 +122,15 @@ def _number(said: Any, default: int) -> int:
     return said if type(said) is int else default
 
 
-def selects(spec: Mapping[str, Any], volume: Observed) -> bool:
-    """Whether a volume carries the labels that a StatefulSet's controller puts on the volumes that it makes."""
-    wanted: Mapping[str, str] = (spec.get("selector") or {}).get("matchLabels") or {}
-    return all(volume.labels.get(key) == value for key, value in wanted.items())
+def is_of_set(volume: Observed, name: str, claim: str) -> bool:
+    """Whether the controller of this StatefulSet of the claim made the volume: by its name and by the selector's label.
+
+    It is none of ours then: what carries a mark was sent by us, and is on record by itself.
+    """
+    named = re.fullmatch(rf".+-{re.escape(name)}-[0-9]+", volume.ref.name) is not None
+    return named and volume.mark is None and volume.labels.get(INSTANCE) == claim
+
+
+def owners_in(volume: Observed, name: str) -> tuple[str, ...]:
+    """The UIDs of the StatefulSets of this name, as they are and as they were, that would take the volume with them."""
+    return tuple(uid for uid, owner in volume.owners.items() if owner == f"{STATEFUL_SET.kind}/{name}")

@@ -162,10 +162,11 @@ class Cluster(Protocol):
         *,
         annotations: Mapping[str, str | None],
         labels: Mapping[str, str | None],
+        disowned: Collection[str] = (),
     ) -> Observed:
         """Merges annotations and labels, of which None removes one, into this very object's; with the object as it is then.
 
-        Raises Conflict when it is gone or another one.
+        Owners of the UIDs in ``disowned`` no longer take it with them; other owners still do. Raises Conflict when it is gone or another one.
         """
         ...
 
@@ -175,6 +176,10 @@ class Cluster(Protocol):
 
     async def list_labelled(self, namespace: str, kind: Kind, claim_uid: str) -> tuple[Observed, ...]:
         """A fresh list of one kind by our claim-uid label: release without an inventory."""
+        ...
+
+    async def list_volumes(self, namespace: str, instance: str) -> tuple[Observed, ...]:
+        """A fresh list of the PersistentVolumeClaims with this ``app.kubernetes.io/instance`` label: their metadata."""
         ...
 
     async def foreign_ingresses(self) -> tuple[Observed, ...]:

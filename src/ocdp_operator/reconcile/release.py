@@ -13,8 +13,9 @@ from ocdp_operator.plan.summary import deleting
 from ocdp_operator.plan.wording import listed
 from ocdp_operator.reconcile.credentials import credentials_ref
 from ocdp_operator.reconcile.removing import Removal, remove
-from ocdp_operator.reconcile.retaining import retain, retain_volumes
+from ocdp_operator.reconcile.retaining import retain
 from ocdp_operator.reconcile.run import Run
+from ocdp_operator.reconcile.stateful_release import remove_volumes, settle
 
 
 async def release_claim(run: Run) -> bool:
@@ -47,9 +48,7 @@ async def _remove_wave(run: Run, wave: tuple[Entry, ...], policy: DeletionPolicy
     refused: list[ReconcileError] = []
     for entry in wave:
         try:
-            live = await _unsettled(run, entry, policy)
-            if live is None:
-                live = await _removed(run, entry)
+            live = await _removed(run, entry, policy)
         except ReconcileError as error:
             away = [each for each in (*refused, error) if each.reason is Reason.CLUSTER_UNAVAILABLE]
             if len(away) > 1:
@@ -63,38 +62,20 @@ async def _remove_wave(run: Run, wave: tuple[Entry, ...], policy: DeletionPolicy
     return leaving
 
 
-async def _unsettled(run: Run, entry: Entry, policy: DeletionPolicy) -> Observed | None:
-    """A StatefulSet whose controller has yet to learn whether its volumes stay (KEP-1847); None: it may go.
-
-    The policy may have been edited just before the deletion: deleting the StatefulSet then would go by the old one.
-    Volumes that stay get their tombstones while it tells which they are.
-    """
-    if entry.ref.kind != STATEFUL_SET.kind:
-        return None
-    live = await run.ports.cluster.get(run.namespace, entry.ref)
-    if live is None or not run.owns(live, recorded_uid=entry.uid):
-        return None
-    if policy is DeletionPolicy.RETAIN_DATA:
-        await retain_volumes(run, live)
-    if live.deletion_timestamp:
-        return None
-    wanted = "Delete" if policy is DeletionPolicy.DELETE else "Retain"
-    retention = live.body.get("spec", {}).get("persistentVolumeClaimRetentionPolicy", {})
-    if retention.get("whenDeleted", "Retain") != wanted:
-        await run.ports.cluster.retain_volumes(run.namespace, live, deleted=wanted)
-        run.progress.changed = True
-        return live
-    return live if live.body.get("status", {}).get("observedGeneration", 0) < live.generation else None
-
-
-async def _removed(run: Run, entry: Entry) -> Observed | None:
-    """The object, when its deletion was asked for and it is still there."""
+async def _removed(run: Run, entry: Entry, policy: DeletionPolicy) -> Observed | None:
+    """What has yet to go before the object can, or the object, when its deletion was asked for and it is still there."""
+    is_set = entry.ref.kind == STATEFUL_SET.kind
+    if is_set and (unsettled := await settle(run, entry, policy)) is not None:
+        return unsettled
     removed = await remove(run, entry)
     if removed.fate is Removal.LEAVING:
         return removed.live
-    if removed.fate is Removal.NOT_OURS and not run.claim.status.condition_set.is_true("Deleting"):
-        message = f"{entry.ref} does not carry this claim's mark: left as it is."
-        run.tell(Reason.OWNERSHIP_CONFLICT, message, warning=True)
+    if removed.fate is Removal.NOT_OURS:
+        if not run.claim.status.condition_set.is_true("Deleting"):
+            message = f"{entry.ref} does not carry this claim's mark: left as it is."
+            run.tell(Reason.OWNERSHIP_CONFLICT, message, warning=True)
+    elif is_set and policy is DeletionPolicy.DELETE:
+        await remove_volumes(run, entry.ref.name)
     return None
 
 

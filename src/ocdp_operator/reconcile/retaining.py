@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
 
 from ocdp_operator.errors import Reason, Stalled
@@ -14,9 +14,10 @@ from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.plan.tombstone import (
     RETAINED_LABEL,
     Tombstone,
+    is_of_set,
     is_retained,
+    owners_in,
     says_retained,
-    selects,
     tombstone,
     volume_series,
 )
@@ -31,15 +32,21 @@ async def retain(run: Run, entries: Iterable[Entry]) -> None:
             await _retain(run, live)
 
 
-async def retain_volumes(run: Run, live: Observed) -> None:
-    """The same for the volumes that this StatefulSet's controller made of its volumeClaimTemplates: nobody has them on record.
+async def retain_volumes(run: Run, name: str) -> None:
+    """The same for the volumes that the controller of this StatefulSet made: nobody has them on record.
 
-    They carry no mark of ours. The names and the labels that its controller gives them tell that they are its.
+    They carry no mark of ours. The names and the label that its controller gives them tell that they are its. They also no
+    longer go with it: the controller takes itself off the volumes of pods alone that it keeps, so that those of a set
+    that is stopped would be collected (kubernetes/enhancements#2440).
     """
-    spec = live.body.get("spec") or {}
-    async for volume in _volumes(run, live.ref.name, spec):
-        if selects(spec, volume):
-            await _retain(run, volume)
+    for volume in await volumes_of(run, name):
+        await _retain(run, volume, owners_in(volume, name))
+
+
+async def volumes_of(run: Run, name: str) -> tuple[Observed, ...]:
+    """Those that the controller of a StatefulSet of this name made for this claim, whether or not the set still exists."""
+    found = await run.ports.cluster.list_volumes(run.namespace, run.claim.key.name)
+    return tuple(volume for volume in found if is_of_set(volume, name, run.claim.key.name))
 
 
 async def reclaim(run: Run, observed: Observed) -> Observed:
@@ -89,12 +96,18 @@ def kept_from_former(ref: ObjectRef, uid: str, key: ClaimKey) -> Stalled:
     )
 
 
-async def _retain(run: Run, live: Observed) -> None:
-    if is_retained(live, run.claim.uid) or live.deletion_timestamp:
+async def _retain(run: Run, live: Observed, disowned: Collection[str] = ()) -> None:
+    if live.deletion_timestamp or (is_retained(live, run.claim.uid) and not disowned):
         return
-    said = str(Tombstone.of(run.claim, run.now()))
-    labels = {RETAINED: RETAINED_LABEL}
-    await run.ports.cluster.annotate(run.namespace, live, annotations={RETAINED: said}, labels=labels)
+    if (said := tombstone(live)) is None or said.claim_uid != run.claim.uid:
+        said = Tombstone.of(run.claim, run.now())
+    await run.ports.cluster.annotate(
+        run.namespace,
+        live,
+        annotations={RETAINED: str(said)},
+        labels={RETAINED: RETAINED_LABEL},
+        disowned=disowned,
+    )
     run.progress.changed = True
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from ocdp_operator.errors import Conflict
 from tests.support.cluster_worlds import World, config_map, marked, secret, stateful_set
+from tests.support.live_objects import volume
 
 
 class TestRetention:
@@ -65,6 +66,19 @@ class TestAnnotating:
         assert found is not None
         assert found[1] == {"PASSWORD": _base64("s3cret")}
 
+    async def test_one_owner_is_taken_off_and_others_stay(self, world: World) -> None:
+        created = await _apply(world, config_map())
+        owners = [
+            {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "a", "uid": uid} for uid in ("u1", "u2")
+        ]
+        held = {"metadata": {"ownerReferences": owners, "finalizers": ["x.test/held"]}}
+        await world.edit(created.ref, held)
+        said = await world.cluster.annotate(
+            world.namespace, created, annotations={"a/b": "c"}, labels={}, disowned=["u1"]
+        )
+        assert said.owners == {"u2": "StatefulSet/a"}
+        assert said.annotations["a/b"] == "c"
+
     async def test_object_that_is_gone_conflicts(self, world: World) -> None:
         created = await _apply(world, config_map())
         await world.remove(created.ref)
@@ -88,3 +102,12 @@ async def _apply(world: World, body: dict[str, object], *, uid: str = ""):  # ty
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+async def test_volumes_are_listed_by_their_instance(world: World) -> None:
+    for name, instance in (("data-ide-0", "ide"), ("data-other-0", "other")):
+        body = volume(name)
+        body["metadata"]["labels"] = {"app.kubernetes.io/instance": instance}
+        await _apply(world, body)
+    listed = await world.cluster.list_volumes(world.namespace, "ide")
+    assert [each.ref.name for each in listed] == ["data-ide-0"]

@@ -89,11 +89,7 @@ IMMUTABLE = Reason.IMMUTABLE_FIELD_CONFLICT
 CONTAINER = "spec.template.spec.containers.0"
 REFUSALS = {
     "selector of a Deployment": Refusal(
-        deployment(),
-        "spec.selector.matchLabels.more",
-        SECRET_WORD,
-        "spec.selector",
-        reason=IMMUTABLE,
+        deployment(), "spec.selector.matchLabels.more", SECRET_WORD, "spec.selector", reason=IMMUTABLE
     ),
     "volume claim's access modes": Refusal(
         claim(), "spec.accessModes", ["ReadWriteMany"], "spec cannot be changed", reason=IMMUTABLE
@@ -170,6 +166,13 @@ async def test_refusal_names_object_and_field_and_no_value(world: RealWorld, cas
     assert error.reason is case.reason
     assert case.says in error.message
     assert str(ObjectRef("", case.body["kind"], case.body["metadata"]["name"])) in error.message
+
+
+async def test_an_immutable_secret_is_to_be_deleted(world: RealWorld) -> None:
+    body = secret(A="YQ==") | {"immutable": True}
+    error = await refused(world, changed(body, "data.A", "Yg=="), (await put(world, body)).uid)
+    assert error.reason is IMMUTABLE
+    assert "Delete Secret/ide-credentials" in error.remedy
 
 
 async def test_selector_alone_is_called_immutable(world: RealWorld) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocdp_operator.model.claim import ClaimKey
-from ocdp_operator.model.names import RETAINED
-from ocdp_operator.plan.tombstone import Tombstone, is_retained, selects, tombstone, volume_series
+from ocdp_operator.model.names import INSTANCE, RETAINED
+from ocdp_operator.plan.tombstone import Tombstone, is_of_set, is_retained, tombstone, volume_series
 from tests.support import builders
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -81,7 +81,20 @@ def test_so_many_replicas_are_not_looked_for_one_by_one():
     assert [series.least for series in volume_series("ide-db", {**TEMPLATES, "replicas": 10**9})] == [64, 64]
 
 
-def test_a_volume_without_the_labels_of_the_set_is_not_its():
-    spec = {"selector": {"matchLabels": {"app": "db"}}}
-    assert selects(spec, builders.observed("PersistentVolumeClaim", "data-ide-db-0", labels={"app": "db"}))
-    assert not selects(spec, builders.observed("PersistentVolumeClaim", "data-ide-db-0"))
+@pytest.mark.parametrize(
+    ("name", "labels", "is_its"),
+    [
+        ("data-ide-db-0", {INSTANCE: "ide"}, True),
+        ("my-data-ide-db-12", {INSTANCE: "ide", "app": "db"}, True),
+        ("data-ide-db-0", {}, False),
+        ("data-ide-db-0", {INSTANCE: "other"}, False),
+        ("data-ide-db-x", {INSTANCE: "ide"}, False),
+        ("data-ide-db", {INSTANCE: "ide"}, False),
+        ("ide-db-0", {INSTANCE: "ide"}, False),
+        ("data-ide-dbx0-0", {INSTANCE: "ide"}, False),
+    ],
+    ids=["its", "a later pod's", "no label", "another claim's", "no number", "cut off", "no template", "another set's"],
+)  # fmt: skip
+def test_a_volume_is_of_a_set_by_its_name_and_its_label(name: str, labels: dict[str, str], is_its: bool):
+    volume = builders.observed("PersistentVolumeClaim", name, labels=labels, mark=None)
+    assert is_of_set(volume, "ide-db", "ide") is is_its

@@ -133,7 +133,83 @@ async def test_under_delete_nothing_is_kept_and_nothing_says_so(world: World):
     await world.reconcile(2)
     await delete(world)
     assert {"/".join(VOLUME), "/".join(SECRET)}.isdisjoint(world.live())
-    assert said(world, *OF_SET) == {}  # its controller deletes it, by the policy that it was told
+    assert "/".join(OF_SET) not in world.live()  # also where its controller never came to own it
+
+
+def owned(world: World) -> list[dict[str, Any]]:
+    """The StatefulSet takes its volume along, as under Delete; so does somebody else."""
+    set_ = world.raw("StatefulSet", "ide-db")["metadata"]
+    owners = [
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ide-db", "uid": set_["uid"]},
+        {"apiVersion": "x.test/v1", "kind": "Thing", "name": "ide-db", "uid": "theirs"},
+    ]
+    world.raw(*OF_SET)["metadata"]["ownerReferences"] = owners
+    return owners
+
+
+async def test_a_volume_that_is_kept_does_not_go_with_its_set(world: World):
+    """The controller takes itself off the volumes of pods that run, and of no others."""
+    theirs = owned(world)[1]
+    before = world.raw(*OF_SET)["metadata"]["uid"]
+    await delete(world)
+    after = world.raw(*OF_SET)["metadata"]
+    assert (after["uid"], after["ownerReferences"]) == (before, [theirs])
+
+
+async def test_no_volume_is_let_go_of_before_the_controller_knows_that_it_stays(world: World):
+    """Else it would put itself back, by the policy that it knows."""
+    world.ask_for(deletionPolicy="Delete")
+    await world.settle()
+    owners = owned(world)
+    world.ask_for(deletionPolicy="RetainData")
+    world.cluster.delete_claim(KEY)
+    await world.reconcile(4)
+    assert world.raw(*OF_SET)["metadata"]["ownerReferences"] == owners
+    assert "StatefulSet/ide-db" in world.live()
+    settle_stateful_sets(world)
+    await world.reconcile()
+    assert len(world.raw(*OF_SET)["metadata"]["ownerReferences"]) == 1
+
+
+async def test_under_delete_a_volume_that_was_kept_from_another_claim_stays(world: World):
+    put_volume(
+        world,
+        "data-ide-db-7",
+        annotations={RETAINED: json.dumps(TOMBSTONE)},
+        labels={**_SELECTOR, RETAINED: "true"},
+    )
+    world.ask_for(deletionPolicy="Delete")
+    await world.reconcile(2)
+    await delete(world)
+    assert "PersistentVolumeClaim/data-ide-db-7" in world.live()
+    assert "/".join(OF_SET) not in world.live()
+
+
+@pytest.mark.parametrize(("policy", "stays"), [("RetainData", True), ("Delete", False)])
+async def test_pods_that_a_set_left_go_and_its_volumes_follow_the_policy(
+    world: World, policy: str, stays: bool
+):
+    """A set that is made anew leaves its pods for a successor, which may never come."""
+    world.ask_for(deletionPolicy=policy)
+    await world.settle()
+    place = builders.ref("StatefulSet", "ide-db")
+    world.cluster.remove(builders.NAMESPACE, place)
+    labels = {"ocdp.io/claim-name": "ide"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ide-db-0", "labels": labels}, "spec": {}}
+    world.cluster.put(builders.NAMESPACE, pod)
+    world.cluster.delete_claim(KEY)
+    await world.reconcile(2)
+    gathering = world.raw("StatefulSet", "ide-db")["spec"]
+    assert (gathering["replicas"], gathering["selector"]) == (0, {"matchLabels": labels})
+    assert KEY in world.cluster.claims
+    world.cluster.remove(builders.NAMESPACE, builders.ref("Pod", "ide-db-0"))  # its controller sees to that
+    for _ in range(4):
+        settle_stateful_sets(world)
+        await world.reconcile()
+    assert KEY not in world.cluster.claims
+    assert "StatefulSet/ide-db" not in world.live()
+    assert ("/".join(OF_SET) in world.live()) is stays
+    assert not stays or said(world, *OF_SET)
 
 
 async def test_an_object_whose_mark_was_taken_away_gets_no_tombstone(world: World):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,8 +17,8 @@ from ocdp_operator.adapters.cluster.refusals import Request, refuse, require
 from ocdp_operator.errors import Actor, Conflict, OcdpError, Reason, Stalled, Waiting
 from ocdp_operator.model.claim import ClaimKey, ClaimStatus, WorkloadClaim
 from ocdp_operator.model.events import ClaimEvent, ObjectEvent
-from ocdp_operator.model.kinds import AUTOSCALER, CLAIM, INGRESS, SECRET, Kind
-from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER
+from ocdp_operator.model.kinds import AUTOSCALER, CLAIM, INGRESS, PVC, SECRET, Kind
+from ocdp_operator.model.names import CLAIM_UID, FIELD_MANAGER, INSTANCE
 from ocdp_operator.model.namespace import NamespaceState
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed, target_of
 
@@ -187,15 +187,21 @@ class KubeCluster:
         *,
         annotations: Mapping[str, str | None],
         labels: Mapping[str, str | None],
+        disowned: Collection[str] = (),
     ) -> Observed:
-        """As the port says, by a merge patch; of what we own by our applies nothing is touched."""
+        """As the port says, by a merge patch; of what we own by our applies nothing is touched.
+
+        One owner among others is taken off by a strategic merge patch, which only built-in kinds know.
+        """
         kind = observed.ref.known_kind
-        metadata = {"uid": observed.uid, "annotations": annotations, "labels": labels}
+        metadata: dict[str, Any] = {"uid": observed.uid, "annotations": annotations, "labels": labels}
+        if disowned:
+            metadata["ownerReferences"] = [{"uid": uid, "$patch": "delete"} for uid in disowned]
         answer = await self._client.send(
             "PATCH",
             paths.item(kind, namespace, observed.ref.name) + paths.MANAGED,
             orjson.dumps({"metadata": metadata}),
-            content_type=paths.MERGE_PATCH,
+            content_type=paths.STRATEGIC_PATCH if disowned else paths.MERGE_PATCH,
             accept=_detail(kind),
         )
         return Observed.of(kind, require(answer, Request("patch", observed.ref, namespace)))
@@ -226,7 +232,14 @@ class KubeCluster:
         """As the port says, with the metadata of each object. Secrets are never listed (design 4.9)."""
         if kind == SECRET:
             raise ValueError("Secrets are never listed.")
-        path = paths.collection(kind, namespace) + paths.of_claim(claim_uid)
+        return await self._list_metadata(namespace, kind, paths.of_claim(claim_uid))
+
+    async def list_volumes(self, namespace: str, instance: str) -> tuple[Observed, ...]:
+        """As the port says."""
+        return await self._list_metadata(namespace, PVC, f"?{paths.having(INSTANCE, instance)}")
+
+    async def _list_metadata(self, namespace: str, kind: Kind, query: str) -> tuple[Observed, ...]:
+        path = paths.collection(kind, namespace) + query
         answer = await self._client.send("GET", path, accept=paths.METADATA_LIST)
         if answer.is_absent:
             return ()

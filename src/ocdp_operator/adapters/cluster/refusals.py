@@ -32,6 +32,9 @@ _IMMUTABLE: Final = re.compile(
 """The whole of a cause: a value that is quoted in it says nothing, whatever it holds. It only words what the planner of updates
 let through (``plan/updating.py``); no object is ever made anew because of it."""
 _OWN_RIGHTS: Final = "Restore the operator's ClusterRole, Role and bindings (config/rbac)."
+_FROZEN: Final = (
+    "Somebody made it immutable. Delete {}: it is made anew, with new values for what was generated."
+)
 _NO_GROWTH: Final = "storageclass that provisions the pvc must support resize"
 _PORT_TAKEN: Final = "provided port is already allocated"
 _NO_PORT_LEFT: Final = "failed to allocate a nodePort"
@@ -200,7 +203,11 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
     ]
     if unchangeable and not request.is_ours:
         where = _listed(list(dict.fromkeys(unchangeable)))
-        return Stalled(Reason.IMMUTABLE_FIELD_CONFLICT, f"{request}: {where} cannot be changed.")
+        return Stalled(
+            Reason.IMMUTABLE_FIELD_CONFLICT,
+            f"{request}: {where} cannot be changed.",
+            remedy=_FROZEN.format(request) if request.ref.kind == SECRET.kind else "",
+        )
     if request.is_ours and "metadata.annotations" in fields:
         return Stalled(
             Reason.INVALID_CLAIM,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from ocdp_operator.dev.simulation import SIMULATE
 from tests.support.apps import app_files, deployment, document, stateful_set
 from tests.support.simulated_pods import no_simulation, simulate
-from tests.support.world import Claim, Team, condition, eventually, is_ready
+from tests.support.world import Claim, Team, condition, eventually
 
 IMAGE = "registry.example.test/web:1.0.0"
 CAUSES = {
@@ -22,6 +21,8 @@ CAUSES = {
     "notready": ("HealthCheckFailed", "container web does not pass its readiness probe."),
 }  # fmt: skip
 GPU = {"nvidia.com/gpu": "100"}
+SOON = 5.0
+"""Seconds, by the stamps of two conditions, which show whole ones."""
 PROBES = {"startupProbe": {"httpGet": {"path": "/", "port": "http"}}, "readinessProbe": {"httpGet": {"path": "/", "port": "http"}}}  # fmt: skip
 
 
@@ -92,6 +93,7 @@ async def test_a_pod_that_fails_makes_its_claim_unready_with_the_cause_and_back(
     await becomes(team, simulation)
     took = await seconds_until(becoming(team, "False", reason), team, f"Ready is False for {reason}")
     sys.stdout.write(f"{kind} {simulation}: Ready was False after {took:g} s\n")
+    assert took <= SOON
 
     claim = await team.get_claim("ide")
     said = f"{kind}/ide-web: 0 of 1 pods are ready: {words}"
@@ -103,32 +105,6 @@ async def test_a_pod_that_fails_makes_its_claim_unready_with_the_cause_and_back(
     sys.stdout.write(f"{kind} {simulation}: Ready was True again after {took:g} s\n")
     assert await told(team, "ide", reason) == [said]
     assert len(await told(team, "ide", "HealthCheckSucceeded")) == 2
-
-
-async def test_one_failed_probe_is_not_told(team: Team) -> None:
-    await team.publish(app_files(deployment=probed(deployment())))
-    await team.claim("ide")
-    await team.ready("ide")
-
-    async def available() -> bool:
-        found = await team.platform.get("deployment", "ide-web", "-n", team.namespace)
-        return bool(found["status"].get("readyReplicas"))
-
-    async def unavailable() -> bool:
-        return not await available()
-
-    for _ in range(5):
-        before, began = await told(team, "ide", "HealthCheckFailed"), monotonic()
-        await becomes(team, "notready")
-        await eventually(unavailable, "the Deployment knows", every=0.05)
-        await becomes(team, "recovered")
-        await eventually(available, "the Deployment is well again", every=0.05)
-        if monotonic() - began < 2.5:
-            assert is_ready(await team.get_claim("ide"))
-            assert await told(team, "ide", "HealthCheckFailed") == before
-            return
-        await team.ready("ide")  # this machine was slow, and the pod unready for long enough to be believed
-    pytest.skip("the machine is too slow for a pod that is unready for a moment")
 
 
 @pytest.mark.parametrize("simulation", CAUSES)

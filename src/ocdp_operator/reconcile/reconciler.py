@@ -65,6 +65,17 @@ class _Memory:
     thorough_at: float = float("-inf")
     written_at: float = float("-inf")
     """When the status was last written, on the reconciler's clock."""
+    causes: set[Reason] = field(default_factory=set)
+    """Why the claim is not healthy, as far as that was told since it failed."""
+
+    def is_news(self, old: Condition | None, new: Condition) -> bool:
+        """Whether a verdict has an event: another one, or the first that gives this cause. Remembers the causes."""
+        if old is None or old.status is not new.status:
+            self.causes = {new.reason}
+            return True
+        news = new.status is Truth.FALSE and new.reason not in {*self.causes, old.reason}
+        self.causes |= {old.reason, new.reason}
+        return news
 
 
 @dataclass(slots=True)
@@ -159,7 +170,7 @@ class Reconciler:
             run.facts = replace(run.on_record(), inventory=run.facts.inventory, error=error)
             await run.write_status(summarize(run.claim, run.facts, self.now()))
         memory.written_at = self.clock()
-        await self._tell(run, before)
+        await self._tell(run, memory, before)
         self.rollouts.ended(run.claim, error, run.move)
         await self._write_workload_status(run)
         if run.thorough and error is None:
@@ -246,7 +257,7 @@ class Reconciler:
             return self.resync_seconds
         return min(_PROGRESS, self._backoff(memory))
 
-    async def _tell(self, run: Run, before: ClaimStatus) -> None:
+    async def _tell(self, run: Run, memory: _Memory, before: ClaimStatus) -> None:
         """Adds the transitions between two statuses to what the pipeline had to tell, and posts all of it."""
         old, new = before.condition_set, run.claim.status.condition_set
         failure = run.facts.error
@@ -254,7 +265,7 @@ class Reconciler:
         if failure is not None and news and not (isinstance(failure, Waiting) and failure.dependency):
             run.tell(failure.reason, f"{sentence(failure.message)} {failure.remedy}", warning=True)
         health = new.get("Healthy")
-        if health is not None and _flipped(old, health):
+        if health is not None and memory.is_news(old.get("Healthy"), health):
             if health.status is Truth.TRUE:
                 run.tell(Reason.HEALTH_CHECK_SUCCEEDED, health.message)
             elif health.status is Truth.FALSE:
@@ -386,8 +397,3 @@ def _without_words(status: ClaimStatus) -> ClaimStatus:
         for condition in status.conditions
     )
     return status.model_copy(update={"conditions": known, "endpoints": (), "url": ""})
-
-
-def _flipped(old: Conditions, new: Condition) -> bool:
-    known = old.get(new.type)
-    return known is None or known.status is not new.status

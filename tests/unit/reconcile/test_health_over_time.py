@@ -101,17 +101,47 @@ async def test_a_crash_loop_is_told_at_once_and_once_and_its_end_too(world: Worl
     assert [event.reason for event in world.cluster.events].count(Reason.HEALTH_CHECK_SUCCEEDED) == 2
 
 
-async def test_one_failed_probe_writes_nothing_and_is_looked_at_again(world: World) -> None:
-    clock, before = Clock(world), world.cluster.writes
-    fails(world, running())
-    clock.passes(1.5)
-    assert await look(world) == pytest.approx(2.5)
-    assert world.cluster.writes == before
+async def test_each_cause_of_a_claim_that_fails_is_told_once_until_it_is_well(world: World) -> None:
+    Clock(world)
+    causes = {
+        Reason.IMAGE_PULL_FAILED: waiting("ImagePullBackOff", "denied"),
+        Reason.CRASH_LOOP: waiting("CrashLoopBackOff", restartCount=3, ended={"exitCode": 1}),
+    }
+    for _ in range(3):
+        for status in causes.values():
+            fails(world, status)
+            await world.reconcile(2)
+    assert [reason for reason, _ in warnings(world)] == list(causes)
 
-    clock.passes(1)
     is_well(world)
     await world.reconcile()
-    assert world.cluster.writes == before
+    fails(world, causes[Reason.CRASH_LOOP])
+    await world.reconcile()
+    assert [reason for reason, _ in warnings(world)] == [*causes, Reason.CRASH_LOOP]
+
+
+async def test_a_cause_that_was_told_is_not_told_again_after_a_restart(world: World) -> None:
+    Clock(world)
+    fails(world, waiting("ImagePullBackOff", "denied"))
+    await world.reconcile()
+    world.restart()
+    Clock(world)
+    await world.reconcile(2)
+    assert len(warnings(world)) == 1
+
+
+@pytest.mark.parametrize("unready", [0, 1.5, 2.5, 3.5])
+async def test_one_failed_probe_writes_nothing_and_is_looked_at_again(world: World, unready: float) -> None:
+    clock, before, told = Clock(world), world.cluster.writes, len(world.cluster.events)
+    said = await ready(world)
+    fails(world, running())
+    clock.passes(unready)
+    assert await look(world) == pytest.approx(4 - unready)
+
+    is_well(world)
+    await world.reconcile()
+    assert (world.cluster.writes, len(world.cluster.events)) == (before, told)
+    assert await ready(world) == said
 
 
 async def test_a_probe_that_goes_on_to_fail_is_told_within_five_seconds(world: World) -> None:

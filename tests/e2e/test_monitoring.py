@@ -13,7 +13,7 @@ from tests.support.world import Team
 
 
 async def test_an_operator_serves_what_dashboard_and_rules_ask_for(team: Team, operator: OperatorProcess):
-    await team.claim("ide")
+    await team.claim("ide", upgradePolicy="Auto")
     await team.ready("ide")
     await team.claim("bad", values={"storageGi": 5000})
     await team.until("bad", "Ready", "False", "InvalidValues")

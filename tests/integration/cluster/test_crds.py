@@ -40,7 +40,7 @@ SPEC = {"templateId": "code-server", "workspaceId": "team-a"}
         pytest.param("ide", SPEC | {"templateRevision": 2**31}, "less than or equal to", id="huge revision"),
         pytest.param("ide", SPEC | {"deletionPolicy": "Keep"}, "supported values", id="unknown policy"),
         pytest.param("ide", SPEC | {"values": [1]}, "spec.values", id="values that are a list"),
-        pytest.param("ide", SPEC | {"suspend": True}, "unknown field", id="a field of another version"),
+        pytest.param("ide", SPEC | {"sleepUntil": "noon"}, "unknown field", id="a field of another version"),
     ],
 )
 async def test_claim_is_refused(world: RealWorld, name: str, spec: dict[str, Any], says: str) -> None:

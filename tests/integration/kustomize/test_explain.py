@@ -97,8 +97,8 @@ class Case:
 
 CASES = [
     # base: an object's file, the kustomization of the base, a structured file
-    Case("code-server", "Deployment/code-server /spec/strategy/type", "base", "apps/code-server/base/deployment.yaml",
-         ("type: Recreate", "type: RollingUpdate")),
+    Case("code-server", "Deployment/code-server /spec/revisionHistoryLimit", "base", "apps/code-server/base/deployment.yaml",
+         ("revisionHistoryLimit: 2", "revisionHistoryLimit: 3")),
     Case("litellm", "Service/litellm /spec/ports/0/port", "base", "apps/litellm/base/service.yaml",
          ("port: 80", "port: 81")),
     Case("vllm-server", f"Deployment/vllm-server {POD}/terminationGracePeriodSeconds", "base",

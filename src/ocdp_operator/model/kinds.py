@@ -43,6 +43,9 @@ JOB: Final = Kind("batch", "v1", "Job", "jobs", 3, observes_status=True)
 INGRESS: Final = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", 4, observes_status=True)
 AUTOSCALER: Final = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", 4)
 
+WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
+"""Kinds that make pods, by a pod template."""
+
 RUNTIME_KINDS: Final[tuple[Kind, ...]] = (
     Kind("", "v1", "ServiceAccount", "serviceaccounts", 0),
     Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", 0),

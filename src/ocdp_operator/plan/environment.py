@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Final
 
-from ocdp_operator.model.kinds import DEPLOYMENT, INGRESS, JOB, PVC, SERVICE, STATEFUL_SET
+from ocdp_operator.model.kinds import INGRESS, PVC, SERVICE, STATEFUL_SET, WITH_PODS
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.profile import Environment
 from ocdp_operator.model.source import Rendering
@@ -65,7 +65,7 @@ def _in_environment(
         object_at(body, "metadata", "labels").update(labels)
     for put in _OF_KIND.get(manifest.ref.kind, ()):
         put(body, environment, live)
-    if manifest.ref.kind in _WITH_PODS:
+    if manifest.ref.kind in WITH_PODS:
         put_pod_environment(object_at(body, "spec", "template"), pods)
     return manifest if body == manifest.body else replace(manifest, body=body)
 
@@ -138,7 +138,6 @@ def _put_ingress(body: dict[str, Any], environment: Environment, _: Observed | N
         spec["tls"] = [{"hosts": list(dict.fromkeys(hosts)), "secretName": name}]
 
 
-_WITH_PODS: Final = frozenset({DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind})
 _OF_KIND: Final[Mapping[str, tuple[Callable[[dict[str, Any], Environment, Observed | None], None], ...]]] = {
     PVC.kind: (_put_storage_class,),
     STATEFUL_SET.kind: (_put_storage_classes,),

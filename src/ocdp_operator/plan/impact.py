@@ -14,7 +14,7 @@ from ocdp_operator.errors import Actor, Reason, ReconcileError
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.impact import ClaimImpact, Complaint, Gravity, ObjectImpact, Turn
 from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.model.kinds import DEPLOYMENT, JOB, PVC, SECRET, STATEFUL_SET, WORKLOAD
+from ocdp_operator.model.kinds import DEPLOYMENT, JOB, PVC, SECRET, STATEFUL_SET, WITH_PODS, WORKLOAD
 from ocdp_operator.model.names import OWNER
 from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.model.secrets import GenerateRule, SecretUse
@@ -28,7 +28,6 @@ from ocdp_operator.plan.tracing import escaped
 from ocdp_operator.plan.updating import Update, Way
 
 _SERVING: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind)
-_WITH_PODS: Final = (*_SERVING, JOB.kind)
 _DATA: Final = (PVC.kind, SECRET.kind)
 _HINDERED: Final = {Way.RECREATE: Turn.RECREATED, Way.REFUSED: Turn.REFUSED}
 _NAMED: Final = ("/metadata/name", f"/metadata/annotations/{escaped(OWNER)}")
@@ -142,7 +141,7 @@ def _of_secret(manifest: Manifest, before: Collection[str]) -> ObjectImpact:
 
 def _rolls(was: Manifest | None, manifest: Manifest) -> bool:
     """Whether the pod template is another one; where neither what lives nor the former one is known, it may be."""
-    if manifest.ref.kind not in _WITH_PODS:
+    if manifest.ref.kind not in WITH_PODS:
         return False
     return was is None or canonical_json(_template(was)) != canonical_json(_template(manifest))
 

@@ -20,6 +20,26 @@ _AT_REST: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+_STOPPED: Final = "-Stopped"
+"""Ends the input digest of a rendering that is applied at rest."""
+
+
+def input_in_state(input_digest: str, *, running: bool) -> str:
+    """The input digest of a rendering that is applied in this state; ``input_digest``: in whichever."""
+    rendered = rendered_input(input_digest)
+    return rendered if running or not rendered else f"{rendered}{_STOPPED}"
+
+
+def rendered_input(input_digest: str) -> str:
+    """The input alone, whether its rendering runs or is at rest."""
+    return input_digest.removesuffix(_STOPPED)
+
+
+def is_at_rest(input_digest: str) -> bool:
+    """Whether the rendering of this input is applied at rest."""
+    return input_digest.endswith(_STOPPED)
+
+
 def at_rest(manifest: Manifest) -> Manifest:
     """The object while its claim is stopped: without pods; what has none of its own is as it was.
 

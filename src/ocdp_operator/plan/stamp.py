@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from ocdp_operator.model.claim import ClaimStatus, DeletionPolicy
 from ocdp_operator.model.inventory import Entry, Inventory
-from ocdp_operator.model.kinds import CLAIM, CONFIG_MAP, DEPLOYMENT, JOB, SECRET, STATEFUL_SET, WORKLOAD
+from ocdp_operator.model.kinds import (
+    CLAIM,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    JOB,
+    SECRET,
+    STATEFUL_SET,
+    WITH_PODS,
+    WORKLOAD,
+)
 from ocdp_operator.model.names import (
     CLAIM_NAME,
     CLAIM_UID,
@@ -32,8 +41,6 @@ from ocdp_operator.plan.ignoring import left_to_others
 from ocdp_operator.plan.order import object_order
 from ocdp_operator.plan.references import secret_names
 from ocdp_operator.plan.rollouts import single_writer_volumes, with_safe_rollout
-
-_WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ def stamp(
         body: Mapping[str, Any] = _with_identity(manifest.body, manifest.ref, workload, claim_uid)
         if _is_credentials(manifest.ref, workload):
             body = _with_credentials(body, credentials)
-        if manifest.ref.kind in _WITH_PODS:
+        if manifest.ref.kind in WITH_PODS:
             body = _with_pod_stamps(body, manifest, workload, credentials.version)
         if manifest.ref.kind == DEPLOYMENT.kind:
             body = with_safe_rollout(body, volumes)
@@ -113,7 +120,7 @@ def _is_credentials(ref: ObjectRef, workload: ResolvedWorkload) -> bool:
 
 
 def _uses_credentials(manifest: Manifest, workload: ResolvedWorkload) -> bool:
-    if manifest.ref.kind not in _WITH_PODS:
+    if manifest.ref.kind not in WITH_PODS:
         return False
     pod = ((manifest.body.get("spec") or {}).get("template") or {}).get("spec") or {}
     return credentials_name(workload.claim_name) in secret_names(pod)

@@ -25,6 +25,7 @@ from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.drift import Drift, fought_over
 from ocdp_operator.plan.health import Health, Verdict
+from ocdp_operator.plan.running import is_at_rest, rendered_input
 from ocdp_operator.plan.wording import listed
 
 _HISTORY = 5
@@ -182,7 +183,7 @@ def _healthy(claim: WorkloadClaim, facts: Facts) -> Iterator[Condition]:
 
 def _is_stopped(facts: Facts) -> bool:
     """Whether the claim is at rest: also an older generation of it, while the newest is refused or waits."""
-    return facts.input_digest.endswith("-Stopped")
+    return is_at_rest(facts.input_digest)
 
 
 def _ready(claim: WorkloadClaim, facts: Facts) -> Condition:
@@ -300,7 +301,7 @@ def _history(claim: WorkloadClaim, facts: Facts, now: datetime) -> tuple[History
     history, workload = claim.status.history, facts.workload
     if not facts.applied or workload is None or not facts.input_digest:
         return history
-    input_digest = facts.input_digest.removesuffix("-Stopped")
+    input_digest = rendered_input(facts.input_digest)
     healthy = facts.health is not None and facts.health.verdict is Verdict.HEALTHY and claim.spec.running
     if history and history[0].input_digest == input_digest:
         newest = history[0].model_copy(update={"healthy": history[0].healthy or healthy})

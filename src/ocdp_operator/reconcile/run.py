@@ -18,6 +18,7 @@ from ocdp_operator.model.objects import Mark, ObjectRef, Observed, is_object_nam
 from ocdp_operator.model.rollout import Move, Turn
 from ocdp_operator.model.secrets import GenerateRule
 from ocdp_operator.plan.policy import Limits
+from ocdp_operator.plan.running import input_in_state, is_at_rest, rendered_input
 from ocdp_operator.plan.summary import Facts, in_progress
 from ocdp_operator.reconcile.circuit import Circuits
 from ocdp_operator.reconcile.claims import ClaimStore
@@ -29,8 +30,6 @@ RENDER_VERSION = "1"
 """Raise it when the same inputs must be rendered anew: it is part of every input digest."""
 MAX_TOKEN = 256
 """Characters of a request for a look that the status holds."""
-_STOPPED = "-Stopped"
-"""Ends the input digest of a rendering that is applied at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +96,12 @@ class Run:
     @property
     def rendered_input(self) -> str:
         """The input whose rendering is applied completely, whether it runs or not."""
-        return self.facts.input_digest.removesuffix(_STOPPED)
+        return rendered_input(self.facts.input_digest)
 
     @property
     def was_running(self) -> bool | None:
         """The state in which the objects on record were sent; None while an apply is under way."""
-        return None if not self.facts.input_digest else not self.facts.input_digest.endswith(_STOPPED)
+        return None if not self.facts.input_digest else not is_at_rest(self.facts.input_digest)
 
     @property
     def changes_state(self) -> bool:
@@ -121,8 +120,7 @@ class Run:
 
     def rendered(self, input_digest: str) -> None:
         """The rendering of this input is applied completely, in the state that the claim asks for."""
-        suffix = "" if self.claim.spec.running or not input_digest else _STOPPED
-        self.found(applied=True, input_digest=f"{input_digest}{suffix}")
+        self.found(applied=True, input_digest=input_in_state(input_digest, running=self.claim.spec.running))
 
     def looked(self) -> None:
         """The look that somebody asked for is over."""
@@ -131,7 +129,7 @@ class Run:
 
     def goes_on(self, *, running: bool) -> None:
         """What was applied last is as it was sent, in this state."""
-        self.found(input_digest=f"{self.rendered_input}{'' if running else _STOPPED}")
+        self.found(input_digest=input_in_state(self.facts.input_digest, running=running))
         self.keeps_up()
 
     def keeps_up(self) -> None:

@@ -6,12 +6,11 @@ It needs neither the catalog nor Git nor kustomize: an outage of these takes not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import structlog
 
 from ocdp_operator.errors import Reason, ReconcileError, Waiting
-from ocdp_operator.model.kinds import DEPLOYMENT, JOB, STATEFUL_SET, WORKLOAD
+from ocdp_operator.model.kinds import WITH_PODS, WORKLOAD
 from ocdp_operator.model.names import RENDERING
 from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.model.telemetry import Step
@@ -27,7 +26,6 @@ from ocdp_operator.reconcile.run import Run
 from ocdp_operator.reconcile.updating import plan_updates
 
 _log = structlog.get_logger(__name__)
-_WITH_PODS: Final = (DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
 HANDS_OFF = frozenset({Reason.WORKSPACE_MISMATCH, Reason.NAMESPACE_TERMINATING, Reason.CLUSTER_UNAVAILABLE})
 """Failures under which nothing must, or can, be written into the namespace."""
 
@@ -86,7 +84,7 @@ async def uphold_in_spite(run: Run, drifts: tuple[Drift, ...], failure: Reconcil
 
 
 def _with_pods(run: Run) -> set[ObjectRef]:
-    return {entry.ref for entry in run.facts.inventory.desired if entry.ref.kind in _WITH_PODS}
+    return {entry.ref for entry in run.facts.inventory.desired if entry.ref.kind in WITH_PODS}
 
 
 def _as_wanted(

@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# Files of tests side by side, each worker with a control plane and an operator of its own.
+ABREAST := --numprocesses 2 --dist loadfile
 
 .PHONY: help
 help: ## List the commands
@@ -74,7 +76,7 @@ test-programs: setup ## Those programs, as the rendered manifests start them; as
 
 .PHONY: test
 test: setup lint validate ## All but adversarial and test-programs: lint, types, import contracts, manifests, unit, contract, integration, e2e
-	@$(PYTEST) tests --ignore=tests/adversarial --ignore=tests/programs
+	@$(PYTEST) tests --ignore=tests/adversarial --ignore=tests/programs $(ABREAST)
 
 .PHONY: bench
 bench: setup ## Floor and operator side by side, and the run before the tuning (ARGS="--claims 300 --concurrency 8")

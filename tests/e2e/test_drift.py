@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -207,25 +208,89 @@ async def test_a_deleted_credentials_secret_is_made_anew_and_the_pods_roll(
     assert old["data"]["PASSWORD"] not in events
 
 
-@pytest.mark.parametrize("edit", ["edited", "deleted"])
-async def test_the_credentials_secret_is_put_right_when_a_reconcile_is_asked_for(
-    team: Team, operator: OperatorProcess, audit_log: Path, edit: str
+async def test_a_deleted_credentials_secret_is_there_again_when_a_reconcile_is_asked_for(
+    team: Team, operator: OperatorProcess, audit_log: Path
 ):
     await operator.restart(resyncSeconds=600)
     await team.claim("ide")
     await team.ready("ide")
-    change = ("delete", "secret", "ide-credentials")
-    if edit == "edited":
-        change = ("patch", "secret", "ide-credentials", "--type=merge", "-p", '{"data": {"PASSWORD": "c3RvbGVu"}}')  # fmt: skip
-    await team.platform.kubectl(*change, "-n", team.namespace)
+    await team.platform.kubectl("delete", "secret", "ide-credentials", "-n", team.namespace)
     audit = Audit(audit_log)
-    await team.platform.kubectl("annotate", "wc", "ide", "ocdp.io/reconcile-requested-at=now", "-n", team.namespace)  # fmt: skip
+    await reconcile_is_asked_for(team)
+
+    async def there() -> bool:
+        return await team.find("secret", "ide-credentials") is not None
+
+    await eventually(there, "the Secret is there again")
+    await repaired_after_the_request(team, audit)
+
+
+async def test_an_edited_copy_of_a_users_secret_is_put_right_when_a_reconcile_is_asked_for(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    await operator.restart(resyncSeconds=600)
+    theirs = {
+        "metadata": {"name": "mine", "labels": {"ocdp.io/claimable": "true"}},
+        "stringData": {"token": "theirs"},
+    }
+    await team.platform.kubectl("apply", "-f", "-", "-n", team.namespace, stdin=json.dumps({"apiVersion": "v1", "kind": "Secret", **theirs}))  # fmt: skip
+    # What is derived from a user's Secret is a copy; what is taken as it is, the pod refers to itself.
+    await team.publish(mappings=[{"value": "'Bearer ' + values.password", "secret": {"key": "PASSWORD"}}])
+    await team.claim("ide", values={"password": {"secretKeyRef": {"name": "mine", "key": "token"}}})
+    await team.ready("ide")
+    assert await password(team) == "Bearer theirs"
+    await edit_the_password(team)
+    audit = Audit(audit_log)
+    await reconcile_is_asked_for(team)
 
     async def put_right() -> bool:
-        found = await team.find("secret", "ide-credentials")
-        return found is not None and found["data"]["PASSWORD"] != "c3RvbGVu"
+        return await password(team) == "Bearer theirs"
 
-    await eventually(put_right, "the Secret holds a password of ours")
+    await eventually(put_right, "the Secret holds what the user's Secret says")
+    await repaired_after_the_request(team, audit)
+
+
+async def test_an_edited_generated_password_reaches_the_pods_when_a_reconcile_is_asked_for(
+    team: Team, operator: OperatorProcess, audit_log: Path
+):
+    """Nobody else knows the old one: pods that still use it would no longer agree with the Secret."""
+    await operator.restart(resyncSeconds=600)
+    await team.claim("ide")
+    await team.ready("ide")
+    await edit_the_password(team)
+    audit = Audit(audit_log)
+    await reconcile_is_asked_for(team)
+
+    async def rolled() -> bool:
+        live = await team.platform.get("deploy", "ide-web", "-n", team.namespace)
+        annotations = live["spec"]["template"]["metadata"]["annotations"]
+        return bool(annotations["ocdp.io/credentials-version"] == "2")
+
+    await eventually(rolled, "the pods roll")
+    assert await password(team) == "edited"
+    await repaired_after_the_request(team, audit)
+    live = await team.platform.get("secret", "ide-credentials", "-n", team.namespace, "--show-managed-fields")
+    owners = {each["manager"] for each in live["metadata"]["managedFields"] if "f:PASSWORD" in each["fieldsV1"].get("f:data", {})}  # fmt: skip
+    assert "ocdp-operator" in owners
+
+
+async def password(team: Team) -> str:
+    found = await team.platform.get("secret", "ide-credentials", "-n", team.namespace)
+    return b64decode(found["data"]["PASSWORD"]).decode()
+
+
+async def edit_the_password(team: Team) -> None:
+    await team.platform.kubectl(
+        "patch", "secret", "ide-credentials", "--type=merge", "-p", '{"stringData": {"PASSWORD": "edited"}}',
+        "-n", team.namespace,
+    )  # fmt: skip
+
+
+async def reconcile_is_asked_for(team: Team) -> None:
+    await team.platform.kubectl("annotate", "wc", "ide", "ocdp.io/reconcile-requested-at=now", "-n", team.namespace)  # fmt: skip
+
+
+async def repaired_after_the_request(team: Team, audit: Audit) -> None:
     claim = await team.ready("ide")
     assert claim["status"]["lastHandledReconcileAt"] == "now"
     took = audit.seconds_between("workloadclaims/ide", "secrets/ide-credentials", team.namespace)

@@ -138,7 +138,7 @@ def agrees(said: dict[str, Any], claim: Claim, written: set[str]) -> None:
         note.removeprefix(REPLACES) for each in said.get("objects", ()) if (note := each.get("note", ""))
     }
     name = said["name"]
-    if impact in ("unchanged", "change", "restart"):
+    if impact in ("unchanged", "change", "restart", "recreate"):
         assert (name, reason) == (name, "")
         assert (name, written - replaced) == (name, objects), "what is replaced goes once no pod uses it"
         return
@@ -157,7 +157,7 @@ def survives(said: dict[str, Any], name: str, before: Snapshot, after: Snapshot)
     assert (name, after.sizes[name]) == (name, before.sizes[name])
     changed = after.templates[name] != before.templates[name]
     assert (name, changed) == (name, said["impact"] == "restart")
-    if said["impact"] in ("unchanged", "change", "invalid values"):
+    if said["impact"] in ("unchanged", "change", "recreate", "invalid values"):
         assert (name, after.pods[name]) == (name, before.pods[name])
 
 

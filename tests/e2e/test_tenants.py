@@ -77,9 +77,9 @@ async def test_an_object_of_somebody_else_stays_as_it_is(team: Team):
 async def test_retained_data_is_adopted_only_when_the_user_says_so(team: Team):
     await team.claim("ide", deletionPolicy="RetainData")
     first = await team.ready("ide")
-    secret = await team.platform.get("secret", "ide-credentials", "-n", team.namespace)
     await team.delete("ide")
     await team.gone("ide")
+    secret = await team.platform.get("secret", "ide-credentials", "-n", team.namespace)
 
     await team.claim("ide", deletionPolicy="RetainData")
     found = await team.until("ide", "Applied", "False", "OwnershipConflict")

@@ -25,6 +25,8 @@ class Change:
     namespace: str
     name: str
     code: int
+    trial: bool = False
+    """A dry run."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource} {self.namespace}/{self.name}: {self.code}"
@@ -81,7 +83,7 @@ class Audit:
             for event in events
             if event.get("objectRef", {}).get("namespace") == namespace
             and event.get("responseStatus", {}).get("code", 0) < 300
-            and "dryRun" not in event["requestURI"]
+            and not _change(event).trial
         ]
 
     def counted(self, namespace: str, verb: str, *codes: int) -> Counter[str]:
@@ -111,4 +113,5 @@ def _change(event: dict[str, Any]) -> Change:
     ref = event.get("objectRef", {})
     resource = "/".join(part for part in (ref.get("resource", ""), ref.get("subresource", "")) if part)
     code = event.get("responseStatus", {}).get("code", 0)
-    return Change(event["verb"], resource, ref.get("namespace", ""), ref.get("name", ""), code)
+    trial = "dryRun" in event["requestURI"]
+    return Change(event["verb"], resource, ref.get("namespace", ""), ref.get("name", ""), code, trial)

@@ -49,7 +49,8 @@ SORTS: Mapping[str, Sort] = {
     "long": Sort("invalid values", {**_SIZED, "greeting": _LONG}),
     "shrinks": Sort("data risk"),
     "pinned": Sort("change", {**_SIZED, "guarded": "yes"}, {"templateRevision": 1}),
-    "tier": Sort("recreate", {**_SIZED, "tier": "yes"}),
+    "tier": Sort("refused", {**_SIZED, "tier": "yes"}),
+    "set": Sort("recreate", {**_SIZED, "set": "yes"}),
     "auto-same": Sort("unchanged", _SIZED, _AUTO),
     "auto-guarded": Sort("change", {**_SIZED, "guarded": "yes"}, _AUTO),
     "auto-greeting": Sort("restart", _GREETS, _AUTO),
@@ -75,7 +76,8 @@ def names(claims: int) -> Iterator[str]:
 
 
 def files(*, after: bool = False) -> Files:
-    """The base before and after: another policy in one component, another selector in another one."""
+    """The base before and after: another policy in one component, another selector in another one, and a set that
+    starts its pods in another order in a third."""
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -102,7 +104,30 @@ def files(*, after: bool = False) -> Files:
         "web/components/guarded/policy.yaml": document(policy),
         "web/components/tier/kustomization.yaml": document(component),
         "web/components/tier/tier.yaml": document(tier),
+        **_set(after=after),
         **_balanced(),
+    }
+
+
+def _set(*, after: bool) -> Files:
+    """A component with a StatefulSet whose policy can only be changed by making it anew around its pods."""
+    labels = {"app.kubernetes.io/name": "set"}
+    template = deployment()["spec"]["template"] | {"metadata": {"labels": labels}}
+    pod = template["spec"]
+    del pod["volumes"]
+    for unwanted in ("env", "volumeMounts"):
+        del pod["containers"][0][unwanted]
+    spec = {"serviceName": "web", "selector": {"matchLabels": labels}, "template": template}
+    spec["podManagementPolicy"] = "Parallel" if after else "OrderedReady"
+    body = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "set"}, "spec": spec}
+    component = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "resources": ["set.yaml"],
+    }
+    return {
+        "web/components/set/kustomization.yaml": document(component),
+        "web/components/set/set.yaml": document(body),
     }
 
 
@@ -126,14 +151,14 @@ def template_of(team: Team, *, after: bool = False) -> dict[str, Any]:
     properties = body["schema"]["properties"]
     properties["greeting"]["maxLength"] = 20 if after else 200
     properties["storageGi"]["default"] = 1 if after else 2
-    for name in ("tier", "balanced"):
+    for name in ("tier", "balanced", "set"):
         properties[name] = {
             "type": "string", "title": name, "description": f"Brings {name}.", "enum": ["yes", "no"], "default": "no",
         }  # fmt: skip
         component = f"web/components/{name}"
         body["mappings"].append({"from": f"values.{name}", "components": {"yes": component, "no": None}})
         body["components"].append(component)
-    body["examples"] = [{"greeting": "hi", "guarded": "yes", "tier": "yes", "balanced": "yes"}]
+    body["examples"] = [{"greeting": "hi", "guarded": "yes", "tier": "yes", "balanced": "yes", "set": "yes"}]
     if after:
         target = {"configMap": "web-config", "file": "settings.yaml", "pointer": "/title"}
         body["mappings"].append({"from": "values.greeting", "configFile": target})
@@ -210,7 +235,7 @@ def written(changes: list[Change], claims: Collection[str]) -> dict[str, set[str
     """Claim -> ``Kind/name`` of each runtime object that the operator wrote, by the audit log."""
     found: dict[str, set[str]] = defaultdict(set)
     for change in changes:
-        if change.resource in _PLURALS and change.code < 300:
+        if change.resource in _PLURALS and change.code < 300 and not change.trial:
             parts = change.name.split("-")
             beginnings = ("-".join(parts[:end]) for end in range(len(parts), 0, -1))
             owner = next(each for each in beginnings if each in claims)

@@ -10,12 +10,18 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-from ocdp_operator.dev.platform import PROJECT
-from tests.support.apps import Files, app_files, deployment, document, stateful_set
+from ocdp_operator.dev.platform import INGRESS_DOMAINS, PROJECT
+from tests.support.apps import Files, app_files, deployment, document, stateful_set, template
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.world import Team
 
 RBAC = PROJECT / "config" / "rbac"
 Rule = dict[str, list[str]]
+HOST = {
+    "value": f'slug(claim.name + "-" + workspace.id) + ".{INGRESS_DOMAINS[0]}"',
+    "patch": {"kind": "Ingress", "name": "web", "pointer": "/spec/rules/0/host", "op": "replace"},
+}
+"""A host of its own for each claim: one that another claim has is refused."""
 
 
 class Right(NamedTuple):
@@ -114,6 +120,12 @@ def _pod(name: str) -> dict[str, Any]:
     spec = {key: value for key, value in template["spec"].items() if key != "volumes"}
     container = {k: v for k, v in spec["containers"][0].items() if k not in ("env", "ports", "volumeMounts")}
     return {"metadata": {"labels": _labels(name)}, "spec": {**spec, "containers": [container]}}
+
+
+async def publish_every_kind(team: Team) -> None:
+    """Publishes the team's template with an object of each kind, whose claims do not get in each other's way."""
+    mappings = [*template(team.template_id, team.repository_url)["mappings"], HOST]
+    await team.publish(every_kind(), mappings=mappings)
 
 
 def every_kind() -> Files:

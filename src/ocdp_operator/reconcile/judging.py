@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from ocdp_operator.errors import ReconcileError
+import structlog
+
+from ocdp_operator.errors import Reason, ReconcileError
 from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.ignoring import REPLICAS, ignored_paths
 from ocdp_operator.model.objects import ObjectRef, Observed
@@ -17,6 +19,8 @@ from ocdp_operator.plan.health import Health, assess
 from ocdp_operator.plan.pod_causes import moment
 from ocdp_operator.plan.refused_pods import why_missing
 from ocdp_operator.reconcile.run import Run
+
+_log = structlog.get_logger(__name__)
 
 _ASK_AFTER: Final = timedelta(seconds=3)
 """Pods come by themselves, mostly in less; only then the events of their object are worth a request."""
@@ -31,8 +35,11 @@ async def judge(run: Run, live: Mapping[ObjectRef, Observed]) -> Health:
         return health
     try:
         told = await run.ports.cluster.events_about(run.namespace, asked.uid)
-    except ReconcileError:
-        return health  # without events the count of pods is all there is to say
+    except ReconcileError as error:
+        _log.warning("events not read", claim=str(run.claim.key), code=error.reason, error=error.message)
+        if error.reason is not Reason.FORBIDDEN:
+            return health
+        told = ()  # who may not ask is told nothing: the count of pods is all there is to say
     answers = {asked.ref: why_missing(told)}
     return assess(run.facts.inventory, live, replace(evidence, answers=answers))
 

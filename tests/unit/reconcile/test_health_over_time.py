@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ocdp_operator.errors import Reason, Waiting
 from ocdp_operator.model.conditions import Condition
@@ -261,14 +262,21 @@ async def test_a_refusal_that_is_over_is_not_told(starting: World) -> None:
     assert (await ready(starting)).reason is Reason.NO_PODS
 
 
-async def test_without_the_right_to_list_events_the_count_of_pods_is_told(
+async def test_without_the_right_to_list_events_the_count_of_pods_is_told_and_the_log_names_the_right(
     starting: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refused(namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
         raise Waiting(Reason.FORBIDDEN, "no right to list events")
 
     monkeypatch.setattr(starting.cluster, "events_about", refused)
-    Clock(starting).passes(60)
-    await starting.reconcile(2)
+    clock = Clock(starting)
+    clock.passes(60)
+    with capture_logs() as lines:
+        await starting.reconcile()
+        wait = await look(starting)
     found = await ready(starting)
     assert (found.status, found.reason) == ("Unknown", Reason.NO_PODS)
+    assert {line["error"] for line in lines if line["event"] == "events not read"} == {
+        "no right to list events"
+    }
+    assert wait >= 20  # it is asked again now and then, not at every look

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from ocdp_operator.adapters.cluster import paths
+from ocdp_operator.adapters.cluster import paths, storage
 from ocdp_operator.adapters.cluster.client import Answer, KubeClient
 from ocdp_operator.adapters.cluster.pages import list_pages
 from ocdp_operator.adapters.cluster.patches import disowning_patch, merge_patch
@@ -159,12 +159,14 @@ class KubeCluster:
         require(answer, Request("patch", ref, namespace))
 
     async def lets_volumes_grow(self, storage_class: str) -> bool | None:
-        """As the port says; without the right to look there is no telling either."""
-        answer = await self._client.send("GET", paths.item(paths.STORAGE_CLASS, "", storage_class))
-        if answer.status in (403, 404):
+        """As the port says; without the right to look there is no telling either, and the log says so."""
+        try:
+            return await storage.lets_volumes_grow(self._client, storage_class)
+        except Waiting as error:
+            if error.reason is not Reason.FORBIDDEN:
+                raise
+            _log.warning("not known whether volumes may grow", code=error.reason, error=error.message)
             return None
-        ref = ObjectRef(paths.STORAGE_CLASS.group, paths.STORAGE_CLASS.kind, storage_class)
-        return bool(require(answer, Request("get", ref, "")).get("allowVolumeExpansion"))
 
     async def retain_volumes(self, namespace: str, observed: Observed, *, deleted: str) -> None:
         """As the port says, by a merge patch: a StatefulSet that goes is not applied anew."""

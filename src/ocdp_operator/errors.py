@@ -131,7 +131,7 @@ FAILURES: Final[dict[Reason, ReasonEntry]] = {
         "Choose a templateId that is offered to this workspace, or ask the platform team for access.",
     ),
     Reason.ACCESS_REVOKED: ReasonEntry(
-        _R, _PLATFORM, "Bind the template to the workspace again, or delete the claim; what runs is kept."
+        _R, _PLATFORM, "Bind the template to the workspace again, or delete the claim."
     ),
     Reason.TEMPLATE_DISABLED: ReasonEntry(
         _R, _PLATFORM, "Choose another template, or ask the platform team."

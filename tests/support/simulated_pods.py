@@ -49,7 +49,7 @@ async def simulate(platform: Platform, namespace: str, pods: Mapping[str, str]) 
         "spec": {"policyName": f"simulate-{namespace}"},
     }
     await platform.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([policy, binding]))
-    probe = yaml.safe_dump(_pod(namespace, next(iter(pods))))
+    probe = yaml.safe_dump(plain_pod(namespace, next(iter(pods))))
 
     async def heard() -> bool:
         shown = await platform.kubectl("create", "--dry-run=server", "-o", "yaml", "-f", "-", stdin=probe)
@@ -64,7 +64,8 @@ async def no_simulation(platform: Platform, namespace: str) -> None:
         await platform.kubectl("delete", kind, f"simulate-{namespace}", "--ignore-not-found")
 
 
-def _pod(namespace: str, claim: str) -> dict[str, object]:
+def plain_pod(namespace: str, claim: str) -> dict[str, object]:
+    """A pod of a claim that asks for no CPU and no memory."""
     security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     return {
         "apiVersion": "v1",

@@ -32,6 +32,12 @@ async def seen(team: Team, name: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+async def described(team: Team, what: str) -> str:
+    """``kubectl describe`` of any object."""
+    shown = await team.platform.kubectl("describe", *what.split(), "-n", team.namespace)
+    return f"$ kubectl describe {what}\n{_normal(shown, team, is_table=False)}\n"
+
+
 def _normal(text: str, team: Team, *, is_table: bool) -> str:
     def clean(cell: str) -> str:
         cell = cell.replace(f"-{team.namespace}", "").replace(team.namespace, "team-a")

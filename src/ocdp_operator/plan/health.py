@@ -93,11 +93,11 @@ def _find(entry: Entry, live: Observed | None, evidence: Evidence) -> Finding:
     if entry.ref.kind == SECRET.kind:
         return HEALTHY
     if live is None:
-        return progressing("is not applied yet.")
+        return progressing("it is not applied yet.")
     if entry.uid and live.uid != entry.uid:
         return progressing("another object has its name.")
     if live.deletion_timestamp:
-        return progressing("is being deleted.")
+        return progressing("it is being deleted.")
     rule = _RULES.get(entry.ref.kind)
     return HEALTHY if rule is None else rule(Seen(live, evidence))
 

@@ -56,8 +56,9 @@ class FieldDrift:
         wanted = f", not {self.sent}" if self.sent is not None else ""
         if self.removed:
             return f"{self.path} is gone{wanted}"
-        value = f"is {self.live}{wanted}" if self.live is not None else "is not as it was applied"
-        return f"{self.path} {value}{self._by}"
+        if self.live is None:
+            return f"{self.path} {self._changed}"
+        return f"{self.path} is {self.live}{wanted}{self._by}"
 
     @property
     def _past(self) -> str:
@@ -65,6 +66,10 @@ class FieldDrift:
             return "was removed"
         if self.live is not None and self.live != self.sent:
             return f"was {self.live}{self._by}"
+        return self._changed
+
+    @property
+    def _changed(self) -> str:
         return f"was changed{self._by.replace(', set by', ' by')}"
 
     @property

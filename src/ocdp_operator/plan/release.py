@@ -15,11 +15,13 @@ from ocdp_operator.model.kinds import STATEFUL_SET
 from ocdp_operator.model.names import CLAIM_NAME, CLAIM_UID, FIELD_MANAGER, OWNER
 from ocdp_operator.model.objects import Manifest, Mark, Observed
 from ocdp_operator.plan.order import entry_order
-from ocdp_operator.plan.wording import coarse_age, listed, shown
+from ocdp_operator.plan.wording import MAX_MESSAGE, coarse_age, listed, shown
 
 _CONFINED_POD: Final = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 _CONFINED_CONTAINER: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 """No such pod is ever made; a template that Pod Security would warn of is refused by some clusters all the same."""
+
+_HELD: Final = "An object goes when whoever set its finalizers has removed them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ def waiting_message(blockers: Iterable[Observed], *, now: datetime) -> str:
     ordered = sorted(blockers, key=lambda observed: observed.ref.id)
     if not ordered:
         return "Nothing is left to wait for."
-    return listed("Waiting until these objects are gone", [_blocker(observed, now) for observed in ordered])
+    hint = f" {_HELD}" if any(observed.finalizers for observed in ordered) else ""
+    named = [_blocker(observed, now) for observed in ordered]
+    return f"{listed('Waiting until these objects are gone', named, MAX_MESSAGE - len(hint) - 1)}.{hint}"
 
 
 def _blocker(observed: Observed, now: datetime) -> str:

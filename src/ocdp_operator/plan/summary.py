@@ -30,6 +30,9 @@ from ocdp_operator.plan.wording import listed
 
 _HISTORY = 5
 _SUSPENDED = "Reconciling is suspended, as spec.suspend asks for."
+_LEFT = "It is put right when spec.suspend is taken away."
+_ROOM = 900
+"""Bytes for the list of what drifted."""
 _ABNORMAL = frozenset({"Reconciling", "Stalled", "Drifted", "Deleting"})
 """Present only while True."""
 _TYPES = ("Ready", "TemplateResolved", "Applied", "Healthy", *sorted(_ABNORMAL))
@@ -247,8 +250,8 @@ def _drifted(facts: Facts, generation: int) -> Iterator[Condition]:
         message = fought_over(facts.contested)
         yield _condition("Drifted", Truth.TRUE, Reason.WATCH_CIRCUIT_OPEN, message, generation)
     elif facts.drifted:
-        message = listed("Not as applied", [each.found.removesuffix(".") for each in facts.drifted])
-        yield _condition("Drifted", Truth.TRUE, Reason.DRIFT_DETECTED, f"{message}.", generation)
+        message = listed("Not as applied", [each.found.removesuffix(".") for each in facts.drifted], _ROOM)
+        yield _condition("Drifted", Truth.TRUE, Reason.DRIFT_DETECTED, f"{message}. {_LEFT}", generation)
 
 
 def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now: datetime) -> ClaimStatus:

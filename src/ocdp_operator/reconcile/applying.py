@@ -23,6 +23,9 @@ _STOPS_ALL = frozenset({Reason.CLUSTER_UNAVAILABLE, Reason.NAMESPACE_TERMINATING
 """Refusals that the next object would meet too."""
 
 
+_ADOPTED = "adopted"
+"""What a former claim of this name left."""
+_COUNTED = {_ADOPTED: "configured"}
 _LOOKS = 2
 """At an object that was there already, before the claim waits."""
 
@@ -54,7 +57,7 @@ async def apply_all(
             anew = update is not None and update.way is Way.RECREATE
             sent = await as_it_was(run, manifest) if anew else manifest
             await prepare(run, manifest, update)
-            observed = await _apply_one(run, sent, entry)
+            observed, action = await _apply_one(run, sent, entry)
         except ReconcileError as error:
             refused.append(error)
             run.progress.counted(Tally.APPLIED_OBJECTS, "failed")
@@ -63,8 +66,7 @@ async def apply_all(
             if error.reason is Reason.OWNERSHIP_CONFLICT or manifest.ref.kind == SECRET.kind:
                 last_wave = entry.wave
             continue
-        action = "configured" if observed.uid == entry.uid else "created"
-        run.progress.counted(Tally.APPLIED_OBJECTS, action)
+        run.progress.counted(Tally.APPLIED_OBJECTS, _COUNTED.get(action, action))
         before = known.resource_version if known else ""
         run.progress.wrote(str(manifest.ref), before=before, after=observed.resource_version)
         changes.append(f"{manifest.ref} {action}")
@@ -95,8 +97,9 @@ def _worst(refused: list[ReconcileError]) -> ReconcileError:
     return (stalled or refused)[0]
 
 
-async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
-    cluster, observed = run.ports.cluster, None
+async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observed, str]:
+    """The object as it is then, and what was done: ``configured``, ``created`` or ``adopted``."""
+    cluster, observed, action = run.ports.cluster, None, "created"
     if entry.uid and await _is_recorded(run, entry):
         with suppress(Conflict):  # gone, or another object by now: as if none were recorded
             observed = await cluster.apply(run.namespace, await as_to_live(run, manifest), uid=entry.uid)
@@ -108,12 +111,14 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> Observed:
         try:
             observed = await cluster.apply(run.namespace, manifest, uid="")
         except Conflict:
-            observed = await _apply_to_existing(run, manifest, entry)
+            observed, action = await _apply_to_existing(run, manifest, entry)
+    if observed.uid == entry.uid:
+        action = "configured"
     if observed.before_first_apply or observed.foreign_parts:
         observed = await cluster.disown(run.namespace, observed)
     if manifest.ref.kind == STATEFUL_SET.kind:
         await reclaim_volumes(run, manifest)
-    return await reclaim(run, observed)
+    return await reclaim(run, observed), action
 
 
 async def _still_asked_for(run: Run) -> None:
@@ -154,10 +159,11 @@ def _is_of_another(run: Run, live: Observed) -> bool:
     )
 
 
-async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> Observed:
+async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observed, str]:
     """Looks at what is there, and applies to it if it is ours; twice, since a conflict may also pass by itself."""
     what = ""
     for _ in range(_LOOKS):
+        action = "created"
         live = await run.ports.cluster.get(run.namespace, manifest.ref)
         if live is None:
             what = "came and went"
@@ -167,9 +173,12 @@ async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> Obse
             check_owner(run, live)
             if run.owns(live):  # whatever comes next: another attempt need not find it out again
                 run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
+            else:
+                action = _ADOPTED
         sent = await as_to_live(run, manifest) if live is not None else manifest
         with suppress(Conflict):
-            return await run.ports.cluster.apply(run.namespace, sent, uid=live.uid if live else "")
+            applied = await run.ports.cluster.apply(run.namespace, sent, uid=live.uid if live else "")
+            return applied, action
     raise Waiting(Reason.APPLY_FAILED, f"{manifest.ref} {what} while it was applied.")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ocdp_operator.errors import Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import PendingPrune
 from ocdp_operator.model.names import APPROVE_PRUNE
@@ -9,8 +11,12 @@ from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.plan.health import Verdict, assess
 from ocdp_operator.plan.prune import PrunePlan, approve, approved_digest, plan_prune
 from ocdp_operator.plan.references import live_references
+from ocdp_operator.plan.wording import listed
 from ocdp_operator.reconcile.removing import Removal, remove
 from ocdp_operator.reconcile.run import Run
+
+_ROOM: Final = 700
+"""Bytes for the objects that are named in one message."""
 
 
 async def prune(run: Run, *, applied: bool) -> None:
@@ -89,7 +95,8 @@ async def _use_up_approval(run: Run, plan: PrunePlan) -> None:
 
 def _tell_blocked(run: Run, blocked: PendingPrune) -> None:
     key = run.claim.key
-    message = f"Not pruned: {blocked.reason} If it is meant: ocdp claim approve {key.name} -n {key.namespace}"
+    held = listed("Not pruned", blocked.objects, _ROOM)
+    message = f"{held}. {blocked.reason} If it is meant: ocdp claim approve {key.name} -n {key.namespace}"
     if blocked != run.facts.pending_prune:
         run.tell(Reason.PRUNE_BLOCKED, message, warning=True)
     run.found(applied_message=message)

@@ -108,3 +108,11 @@ def test_what_stays_as_it_is_is_told_in_the_present():
         "spec.replicas is 5, not 1, set by kubectl-edit",
         "spec.paused is gone, not false",
     ]
+
+
+def test_what_has_no_value_to_tell_is_changed_by_somebody():
+    live = applied(None, SENT)
+    live = updated(live, merged(live, _pod(args=["--token=seen"])), "kubectl-patch")
+    assert [each.found for each in lost_fields(SENT, live)] == [
+        "spec.template.spec.containers[web].args was changed by kubectl-patch"
+    ]

@@ -86,6 +86,7 @@ def test_the_message_names_every_blocker_with_its_finalizers():
     )
     assert "PersistentVolumeClaim/ide-b (no finalizers" in message
     assert message.index("ide-a") < message.index("ide-b")
+    assert message.endswith(". An object goes when whoever set its finalizers has removed them.")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,8 @@ def test_ages_are_coarse_so_that_waiting_writes_little(age, says):
 
 
 def test_an_object_whose_deletion_was_not_taken_yet_is_told_so():
-    assert "not yet being deleted" in waiting_message([observed("Service", "ide-web")], now=NOW)
+    said = waiting_message([observed("Service", "ide-web")], now=NOW)
+    assert said == "Waiting until these objects are gone: Service/ide-web (not yet being deleted)."
 
 
 def test_a_hundred_blockers_still_fit():

@@ -272,6 +272,9 @@ async def test_a_claim_made_anew_adopts_its_data_only_when_told(world: World):
     await world.settle()
     assert reason(await world.claim(), "Ready")[0] is Truth.TRUE
     assert world.raw("Secret", "ide-credentials")["data"] == password
+    told = [event.message for event in world.cluster.events if event.reason is Reason.APPLY_SUCCEEDED][-1]
+    assert "Secret/ide-credentials adopted" in told
+    assert "Deployment/ide-web created" in told
 
 
 async def test_lost_credentials_are_made_anew_and_roll_the_pods(world: World):

@@ -301,7 +301,10 @@ async def test_a_suspended_claim_is_left_alone_and_its_drift_told(world: World):
     assert await told(world, "Drifted") == (Truth.TRUE, Reason.DRIFT_DETECTED)
     drifted = (await world.claim()).status.condition_set.get("Drifted")
     assert drifted is not None
-    assert drifted.message == "Not as applied: Deployment/ide-web: spec.replicas is 7, not 1, set by kubectl."
+    assert drifted.message == (
+        "Not as applied: Deployment/ide-web: spec.replicas is 7, not 1, set by kubectl. "
+        "It is put right when spec.suspend is taken away."
+    )
     world.ask_for()
     await world.settle()
     assert replicas(world) == 1

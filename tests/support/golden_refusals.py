@@ -1,0 +1,142 @@
+"""What a claim is refused, what holds up its deletion and what it leaves; and outages, which concern all claims."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import yaml
+
+from tests.support.golden_stage import Situations, Stage
+
+REFUSALS: Final = Situations()
+OUTAGES: Final = Situations()
+
+
+@REFUSALS.add
+async def template_not_available(stage: Stage, name: str) -> AsyncIterator[None]:
+    """It is not there, or not for this workspace: the claim's owner cannot tell which."""
+    await stage.submit(name, stage.of("unknown"))
+    await stage.team.until(name, "Ready", "False", "TemplateNotAvailable")
+    yield
+
+
+@REFUSALS.add
+async def workspace_mismatch(stage: Stage, name: str) -> AsyncIterator[None]:
+    await stage.submit(name, workspaceId="another-team")
+    await stage.team.until(name, "Ready", "False", "WorkspaceMismatch")
+    yield
+
+
+@REFUSALS.add
+async def invalid_values(stage: Stage, name: str) -> AsyncIterator[None]:
+    await stage.submit(name, values={"storageGi": 5000, "colour": "red"})
+    await stage.team.until(name, "Ready", "False", "InvalidValues")
+    yield
+
+
+@REFUSALS.add
+async def immutable_field_refused(stage: Stage, name: str) -> AsyncIterator[None]:
+    await stage.ready(name, values={"storageGi": 2})
+    await stage.change(name, values={"storageGi": 1})
+    await stage.team.until(name, "Ready", "False")
+    yield
+
+
+@REFUSALS.add
+async def ownership_conflict(stage: Stage, name: str) -> AsyncIterator[None]:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": f"{name}-web"},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    await stage.kubectl("create", "-f", "-", stdin=yaml.safe_dump(service))
+    await stage.submit(name)
+    await stage.team.until(name, "Ready", "False", "OwnershipConflict")
+    yield
+
+
+@REFUSALS.add
+async def access_revoked(stage: Stage, name: str) -> AsyncIterator[None]:
+    template_id = stage.of("private")
+    await stage.ready(name, template_id)
+    await stage.team.platform.ocdp("binding", "disable", template_id, "--workspace", stage.team.workspace)
+    await stage.team.until(name, "TemplateResolved", "False", "AccessRevoked")
+    yield
+
+
+@REFUSALS.add
+async def retained(stage: Stage, name: str) -> AsyncIterator[None]:
+    """A claim made anew meets what the one before it left."""
+    await stage.ready(name)
+    await stage.team.delete(name)
+    await stage.team.gone(name)
+    await stage.submit(name)
+    await stage.team.until(name, "Ready", "False", "OwnershipConflict")
+    yield
+
+
+@REFUSALS.add
+async def adopted(stage: Stage, name: str) -> AsyncIterator[None]:
+    await stage.ready(name)
+    former = (await stage.team.get_claim(name))["metadata"]["uid"]
+    await stage.team.delete(name)
+    await stage.team.gone(name)
+    await stage.submit(name)
+    await stage.team.until(name, "Ready", "False", "OwnershipConflict")
+    await stage.kubectl("annotate", "wc", name, f"ocdp.io/adopt={former}")
+    await stage.team.ready(name)
+    await stage.told(name, "HealthCheckSucceeded")
+    yield
+
+
+@REFUSALS.add
+async def deleting_blocked(stage: Stage, name: str) -> AsyncIterator[None]:
+    await stage.ready(name, deletionPolicy="Delete")
+    hold = '{"metadata":{"finalizers":["example.test/hold"]}}'
+    await stage.kubectl("patch", "service", f"{name}-web", "--type=merge", "-p", hold)
+    await stage.team.delete(name)
+    await stage.team.until(name, "Deleting", "True", "WaitingForResources")
+    yield
+    free = '{"metadata":{"finalizers":null}}'
+    await stage.kubectl("patch", "service", f"{name}-web", "--type=merge", "-p", free)
+    await stage.team.gone(name)
+
+
+@REFUSALS.add
+async def deletion_forbidden(stage: Stage, name: str) -> AsyncIterator[None]:
+    """Somebody took the operator's right in the namespace away."""
+    await stage.ready(name, deletionPolicy="Delete")
+    await stage.kubectl("delete", "rolebinding", "--all")
+    await stage.team.delete(name)
+    await stage.team.until(name, "Deleting", "True", "Forbidden")
+    yield
+    await stage.team.platform.place(stage.team.workspace, stage.team.namespace)
+    await stage.team.gone(name)
+
+
+@OUTAGES.add
+async def catalog_unavailable(stage: Stage, name: str) -> AsyncIterator[None]:
+    """It is Ready all the same."""
+    await stage.ready(name)
+    await stage.postgres.stop()
+    await stage.kubectl("label", "wc", name, "looked-at=now")  # an event: the next resync would do too
+    try:
+        await stage.team.until(name, "TemplateResolved", "Unknown", "CatalogUnavailable", seconds=90)
+        yield
+    finally:
+        await stage.postgres.restart()
+
+
+@OUTAGES.add
+async def edit_while_catalog_is_away(stage: Stage, name: str) -> AsyncIterator[None]:
+    """What is asked for waits; what runs goes on."""
+    await stage.ready(name)
+    await stage.postgres.stop()
+    await stage.change(name, values={"greeting": "hello again"})
+    try:
+        await stage.team.until(name, "Ready", "Unknown", "CatalogUnavailable", seconds=90)
+        yield
+    finally:
+        await stage.postgres.restart()

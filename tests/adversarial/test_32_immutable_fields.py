@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from base64 import b64decode
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ocdp_operator.dev.operator import OperatorProcess
-from tests.adversarial.conftest import assert_truthful
-from tests.support.apps import app_files, deployment, document, stateful_set
+from ocdp_operator.dev.process import run
+from tests.adversarial.conftest import assert_truthful, events
+from tests.support.apps import app_files, deployment, document, stateful_set, template
 from tests.support.fix_operator import TeamFactory
-from tests.support.world import Team, condition, eventually, is_ready
+from tests.support.world import Claim, Team, condition, eventually, is_ready
 
 Files = dict[str, bytes]
 
@@ -187,3 +193,149 @@ async def test_32_a_set_that_was_left_without_its_pods_gets_them_back(
     kept = await team.platform.get("pvc", "data-ide-store-0", "-n", team.namespace)
     assert kept["metadata"]["uid"] == volume["metadata"]["uid"]
     await team.ready("ide")
+
+
+# -- what somebody made immutable -------------------------------------------------------------------------------------
+
+
+async def freeze(team: Team, kind: str, name: str, **change: Any) -> None:
+    patch = json.dumps({"immutable": True, **change})
+    await team.platform.kubectl("patch", kind, name, "-n", team.namespace, "--type=merge", "-p", patch)
+
+
+async def credentials(team: Team) -> dict[str, Any]:
+    found = await team.find("secret", "ide-credentials")
+    assert found is not None
+    return found
+
+
+async def ask_for_rotation(team: Team) -> None:
+    await team.platform.kubectl(
+        "annotate", "wc", "ide", "-n", team.namespace, "ocdp.io/rotate-credentials=first"
+    )
+
+
+async def ask_for_another_key(team: Team) -> None:
+    """A revision with one generated value more, and one object more."""
+    said = template(team.template_id, team.repository_url)
+    schema, mappings = said["schema"], said["mappings"]
+    schema["properties"]["token"] = {**schema["properties"]["password"], "title": "Token"}
+    mappings.append({"from": "values.token", "secret": {"key": "TOKEN"}})
+    extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}, "data": {"a": "b"}}
+    source = {"type": "gitKustomize", "repositoryUrl": team.repository_url, "path": "web/base", "ref": "v2"}
+    files = app_files(more=document(extra))
+    await team.publish(files, tag="v2", source=source, schema=schema, mappings=mappings)
+    await team.claim("ide", templateRevision=2)
+
+
+async def follow(team: Team, remedy: str) -> None:
+    """Does what the claim says, in a shell."""
+    command = remedy.partition("To keep its values: ")[2].partition(" . If")[0]
+    cluster = team.platform.cluster
+    programs = (cluster.binaries.kubectl.parent, Path(sys.executable).parent)
+    path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
+    environment = {"PATH": path, "KUBECONFIG": str(cluster.kubeconfig), "HOME": str(cluster.workdir)}
+    ended = await run("/bin/sh", "-c", command, env=environment)
+    assert ended.code == 0, ended.errors
+
+
+@pytest.mark.parametrize("wish", [ask_for_rotation, ask_for_another_key], ids=["a rotation", "another key"])
+async def test_32_a_secret_that_somebody_made_immutable_holds_the_set_until_it_can_change(
+    team: Team, wish: Callable[[Team], Any]
+):
+    await team.claim("ide", templateRevision=1)
+    await team.ready("ide")
+    await freeze(team, "secret", "ide-credentials")
+    # What asks for nothing of it goes on.
+    await team.claim("ide", templateRevision=1, values={"greeting": "other"})
+    before = await team.ready("ide")
+    secret, live = await credentials(team), await team.versions()
+
+    await wish(team)
+    found = await team.until("ide", "Stalled", "True", "ImmutableFieldConflict")
+    failure = found["status"]["failure"]
+    assert failure["message"].startswith("Secret/ide-credentials: /data cannot be changed")
+    assert failure["actor"] == "User"
+    assert found["status"]["inventory"] == before["status"]["inventory"]
+    assert found["status"]["credentialsVersion"] == before["status"]["credentialsVersion"]
+    assert await team.versions() == live, "nothing is written"
+    await team.platform.kubectl("delete", "service", "ide-web", "-n", team.namespace)
+    await eventually(lambda: team.find("service", "ide-web"), "what was applied before is put right")
+    same = await credentials(team)
+    assert (same["metadata"]["uid"], same["data"]) == (secret["metadata"]["uid"], secret["data"])
+    await assert_silent(team, await team.get_claim("ide"), secret)
+
+    await follow(team, failure["remedy"])
+
+    async def changed() -> bool:
+        return (await credentials(team))["data"] != secret["data"]
+
+    await eventually(changed, "what was asked for is done")
+    await team.ready("ide")
+    after = await credentials(team)
+    assert (after["data"]["PASSWORD"] == secret["data"]["PASSWORD"]) is (wish is ask_for_another_key)
+    assert not after.get("immutable")
+    await assert_silent(team, await team.get_claim("ide"), after)
+    await assert_truthful(team)
+
+
+async def assert_silent(team: Team, claim: Claim, secret: dict[str, Any]) -> None:
+    """No value of the Secret is in the claim, its projection or an event."""
+    told = json.dumps([claim, await team.find("workload", "ide"), await events(team, "ide")])
+    values = [each for encoded in secret["data"].values() for each in (encoded, b64decode(encoded).decode())]
+    assert not [value for value in values if value in told]
+
+
+def plain(text: str) -> Files:
+    """A ConfigMap under its own name, which changes in place."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "plain"},
+        "data": {"greeting": text},
+    }
+    return {"plain": document(body)}
+
+
+@pytest.mark.parametrize("drifts", [True, False], ids=["edited too", "another revision"])
+async def test_32_a_config_map_that_somebody_made_immutable_is_made_anew_once_it_is_deleted(
+    new_team: TeamFactory, drifts: bool
+):
+    team = await new_team(publish=False)
+    await team.publish(app_files(**plain("one")))
+    await team.platform.bind(team.template_id, team.workspace)
+    await team.claim("ide", templateRevision=1)
+    await team.ready("ide")
+    before = (await team.objects())["ConfigMap/ide-plain"]
+    if drifts:
+        await freeze(team, "configmap", "ide-plain", data={"greeting": "somebody's"})
+    else:
+        await freeze(team, "configmap", "ide-plain")
+        await second_revision(team, plain("two"))
+        await team.claim("ide", templateRevision=2)
+    found = await team.until("ide", "Stalled", "True", "ImmutableFieldConflict")
+    failure = found["status"]["failure"]
+    assert "ConfigMap/ide-plain" in failure["message"]
+    assert "somebody's" not in json.dumps(found["status"])
+    assert "it is made anew" in failure["remedy"]
+    held = await team.objects()
+    assert held["ConfigMap/ide-plain"]["metadata"]["uid"] == before["metadata"]["uid"], "it is not deleted"
+    assert "ConfigMap/ide-more" not in held
+    await team.platform.kubectl("delete", "service", "ide-web", "-n", team.namespace)
+    await eventually(lambda: team.find("service", "ide-web"), "other objects are put right")
+
+    await team.platform.kubectl("delete", "configmap", "ide-plain", "-n", team.namespace)
+    wanted = "one" if drifts else "two"
+
+    async def anew() -> bool:
+        made = await team.find("configmap", "ide-plain")
+        return made is not None and made["data"] == {"greeting": wanted} and not made.get("immutable")
+
+    await eventually(anew, "it is made anew")
+
+    async def well() -> bool:
+        claim = await team.get_claim("ide")
+        return is_ready(claim) and "failure" not in claim["status"]
+
+    await eventually(well, "the claim is well")
+    await assert_truthful(team)

@@ -153,6 +153,8 @@ class Observed:
     """We sent a volume its StorageClass; otherwise the API server chose the one that it has."""
     plain_digest: str = ""
     """Of an autoscaled object the digest of our entry as it is."""
+    frozen: bool = False
+    """The content of a ConfigMap or Secret can never change; known only where more than its metadata was read."""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -186,6 +188,7 @@ class Observed:
             autoscaled=autoscaled,
             sends_class=kind == PVC and _sends_class(own),
             plain_digest=plain if autoscaled else "",
+            frozen=raw.get("immutable") is True,
             body={part: raw[part] for part in ("spec", "status") if part in raw}
             if kind.observes_status
             else {},

@@ -44,6 +44,7 @@ KEEP: Final = "Keep the field as it lives, or make a new claim."
 KEEP_VOLUME: Final = "Keep the field as it lives, or make a new claim and copy the data."
 _NO_SHRINKING: Final = "Ask for at least the size that the volume has; a volume never shrinks."
 NO_GROWTH: Final = "Keep the size, or let the StorageClass allow volume expansion."
+FROZEN: Final = "Somebody made it immutable. Delete it: it is made anew."
 _GENERATE: Final = "Generate it with configMapGenerator: its name then follows its content."
 
 
@@ -172,7 +173,7 @@ def _of_config_map(sides: Sides) -> Iterator[FieldConflict]:
         return
     for name in ("data", "binaryData", "immutable"):
         if sides.differs(name) and (name in sides.live or name in sides.sent):
-            yield sides.conflict(name, remedy=_GENERATE)
+            yield sides.conflict(name, remedy=_GENERATE if "f:immutable" in sides.owned else FROZEN)
 
 
 _OF_KIND: Final[Mapping[str, Callable[[Sides], Iterator[FieldConflict]]]] = {

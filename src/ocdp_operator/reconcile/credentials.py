@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from ocdp_operator.errors import Reason, Stalled
+from ocdp_operator.errors import Actor, Reason, Stalled
 from ocdp_operator.model.kinds import SECRET
 from ocdp_operator.model.names import (
+    ADOPT,
     CLAIMABLE,
     CREDENTIALS_VERSION,
     GENERATED_KEYS,
@@ -45,6 +46,8 @@ class _Kept:
     generated: frozenset[str] = frozenset()
     version: int = 0
     rotation: str = ""
+    frozen: bool = False
+    """Somebody made it immutable."""
 
 
 async def check_references(run: Run, secrets: Sequence[SecretUse]) -> None:
@@ -80,7 +83,8 @@ async def provide_credentials(run: Run, held: Sequence[SecretUse], *, edited: bo
     The version rises when the values differ from those that were handed out, or may (``edited``: somebody changed the Secret):
     pods that run would hold the old ones. It rises once for what an apply has yet to bring.
     A Secret of another owner is neither read into ours nor written over: the apply will refuse it.
-    Raises Stalled(SecretNotClaimable).
+    Raises Stalled(SecretNotClaimable), and Stalled(ImmutableFieldConflict) where somebody made the Secret immutable and it
+    would have to change: before anything is recorded or written.
     """
     if not held and credentials_ref(run.claim.key.name) not in run.facts.inventory:
         return Credentials(version=run.facts.credentials_version)
@@ -88,6 +92,7 @@ async def provide_credentials(run: Run, held: Sequence[SecretUse], *, edited: bo
     request, renew = _rotation(run, uses, kept)
     made = _generated(uses, kept, renew=renew, generate=run.generate)
     data = _data(uses, made, await _referenced(run, held))
+    _require_changeable(run, kept, data)
     generated = tuple(sorted(use.key for use in uses if use.plain is not None and use.plain.path in made))
     lost = sorted(key for key in _handed_out(run) if key in generated and key not in kept.data)
     if lost:
@@ -120,6 +125,25 @@ def _tell_lost(run: Run, kept: _Kept, lost: Sequence[str]) -> None:
         "new values were made, and the pods restart with them.",
         warning=True,
     )
+
+
+def _require_changeable(run: Run, kept: _Kept, data: Mapping[str, str]) -> None:
+    """Deleting it would lose what was generated: that is for its owner to decide, who can keep the values, too."""
+    known = run.facts.credentials
+    dropped = set(known.keys if known is not None else ()) - data.keys()
+    changes = any(kept.data.get(key) != value for key, value in data.items()) or dropped & kept.data.keys()
+    if kept.frozen and changes:
+        key, name = run.claim.key, credentials_name(run.claim.key.name)
+        adopt = f"kubectl annotate workloadclaim -n {key.namespace} {key.name} --overwrite {ADOPT}={run.claim.uid}"
+        read = f"kubectl get secret -n {key.namespace} {name} -o yaml | sed '/^immutable:/d'"
+        look = f"ocdp claim reconcile -n {key.namespace} {key.name}"
+        raise Stalled(
+            Reason.IMMUTABLE_FIELD_CONFLICT,
+            f"Secret/{name}: /data cannot be changed: somebody made the Secret immutable.",
+            actor=Actor.USER,
+            remedy=f"To keep its values: {adopt} && {read} | kubectl replace --force -f - && {look} . "
+            "If it is deleted, what was generated is made anew.",
+        )
 
 
 def credentials_ref(claim: str) -> ObjectRef:
@@ -205,6 +229,7 @@ async def _kept(run: Run) -> _Kept:
         if re.fullmatch("[1-9][0-9]{0,9}", version) and int(version) < _MOST_VERSIONS
         else 0,
         rotation=observed.annotations.get(ROTATED, ""),
+        frozen=observed.frozen,
     )
 
 

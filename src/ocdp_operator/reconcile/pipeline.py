@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ocdp_operator.errors import Reason, ReconcileError, Stalled, Waiting
@@ -13,7 +13,7 @@ from ocdp_operator.model.kustomization import generated_config_maps
 from ocdp_operator.model.names import FINALIZER, IN_FORCE, MAX_INVENTORY, credentials_name
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.rollout import Turn
-from ocdp_operator.model.secrets import Credentials
+from ocdp_operator.model.secrets import Credentials, SecretUse
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.telemetry import Step
 from ocdp_operator.model.template import ResolvedWorkload
@@ -163,7 +163,7 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
     with progress.of(Step.APPLY):
         request = asked_rotation(run)
         allotment = allot(rendering, workload.claim_name, workload.secrets)
-        credentials = await provide_credentials(run, allotment.held, edited=_is_secret_edited(run, drifts))
+        credentials = await _credentials(run, allotment.held, drifts)
         recorded = credentials_ref(workload.claim_name) in run.facts.inventory
         desired = stamp(
             without_idle_secret(allotment.rendering, workload, held=bool(allotment.held), recorded=recorded),
@@ -199,6 +199,15 @@ async def _rendering(run: Run, workload: ResolvedWorkload) -> tuple[Rendered, Re
     rendering = await in_environment(run, rendered.rendering, workload)
     policy.check(rendering, workload, run.rules.limits)
     return rendered, rendering
+
+
+async def _credentials(run: Run, held: Sequence[SecretUse], drifts: tuple[Drift, ...]) -> Credentials:
+    """The Secret's content; where there is none to be had, what was applied before goes on."""
+    try:
+        return await provide_credentials(run, held, edited=_is_secret_edited(run, drifts))
+    except ReconcileError as failure:
+        await uphold_in_spite(run, drifts, failure)
+        raise
 
 
 def _is_secret_edited(run: Run, drifts: tuple[Drift, ...]) -> bool:

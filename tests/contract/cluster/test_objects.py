@@ -232,6 +232,15 @@ class TestReading:
         assert data == {"PASSWORD": _base64("hunter2")}
         assert (observed.uid, observed.applied_digest) == (created.uid, created.applied_digest)
 
+    async def test_a_secret_that_somebody_made_immutable_says_so_to_who_reads_it(self, world: World) -> None:
+        created = await _apply(world, secret(PASSWORD=_base64("hunter2")))
+        said = []
+        for change in ({}, {"immutable": True}):
+            await world.edit(created.ref, change)
+            found = await world.cluster.get_secret(world.namespace, "ide-credentials")
+            said.append(found is not None and found[0].frozen)
+        assert said == [False, True]
+
     async def test_object_whose_health_is_read_comes_whole(self, world: World) -> None:
         await _apply(world, deployment())
         seen = await world.cluster.get(world.namespace, APP)

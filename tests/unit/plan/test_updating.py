@@ -339,3 +339,14 @@ def test_a_set_keeps_its_partition_on_the_way_to_another_strategy() -> None:
 def test_any_other_strategy_takes_one_apply(live: dict[str, Any], sent: dict[str, Any] | None) -> None:
     wanted = deployment() if sent is None else changed(deployment(), "spec.strategy", sent)
     assert plan_update(Manifest.of(wanted), lived(deployment(), {"spec": {"strategy": live}})).first is None
+
+
+@pytest.mark.parametrize("by_us", [True, False], ids=["by its template", "by somebody"])
+def test_who_made_a_config_map_immutable_says_what_helps(by_us: bool) -> None:
+    sent = config_map(a="1") | ({"immutable": True} if by_us else {})
+    live = lived(sent, {"immutable": True})
+    planned = plan_update(Manifest.of(changed(sent, "data.a", "hunter2")), live, EXPANDS)
+    assert planned.way is Way.REFUSED
+    assert planned.message == "ConfigMap/ide-config: /data cannot be changed."
+    assert ("configMapGenerator" in planned.remedy) is by_us
+    assert ("Delete it" in planned.remedy) is not by_us

@@ -309,3 +309,39 @@ async def test_no_value_is_in_any_record(world: World, uses: Uses):
     assert CANARY not in everything
     assert b64encode(CANARY.encode()).decode() not in everything
     assert "00000001" not in everything
+
+
+@pytest.mark.parametrize("wish", ["a rotation", "another copy", "a key less"])
+async def test_a_secret_that_somebody_made_immutable_holds_the_set(world: World, uses: Uses, wish: str):
+    """Known before anything is recorded; a value that stays as it is asks for nothing."""
+    put_secret(world)
+    uses(PASSWORD=PASSWORD, TOKEN=("x-", TOKEN))
+    await settled(world)
+    world.raw("Secret", OURS)["immutable"] = True
+    before, counted = data(world), await version(world)
+    await settled(world, values={"greeting": "other"})
+    assert (await world.claim()).status.failure is None
+
+    if wish == "a rotation":
+        ask_for_rotation(world)
+    elif wish == "another copy":
+        put_secret(world, "another-canary")
+    else:
+        uses(PASSWORD=PASSWORD)
+        world.ask_for(values={"greeting": "third"})
+    world.cluster.remove(NAMESPACE, builders.ref("Service", "ide-web"))
+    await look_thoroughly(world)
+    refused = (await world.claim()).status.failure
+    assert refused is not None
+    assert refused.code is Reason.IMMUTABLE_FIELD_CONFLICT
+    assert refused.message.startswith("Secret/ide-credentials: /data cannot be changed")
+    assert "kubectl replace --force" in refused.remedy
+    assert not [value for value in (*before.values(), CANARY, "another-canary") if value in str(refused)]
+    assert data(world) == before
+    assert await version(world) == counted
+    assert "Service/ide-web" in world.live(), "and what was applied before is upheld"
+
+    del world.raw("Secret", OURS)["immutable"]
+    await look_thoroughly(world)
+    assert (await world.claim()).status.failure is None
+    assert data(world) != before

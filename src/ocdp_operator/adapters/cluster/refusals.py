@@ -32,9 +32,11 @@ _IMMUTABLE: Final = re.compile(
 """The whole of a cause: a value that is quoted in it says nothing, whatever it holds. It only words what the planner of updates
 let through (``plan/updating.py``); no object is ever made anew because of it."""
 _OWN_RIGHTS: Final = "Restore the operator's ClusterRole, Role and bindings (config/rbac)."
-_FROZEN: Final = (
-    "Somebody made it immutable. Delete {}: it is made anew, with new values for what was generated."
-)
+_FROZEN: Final = {
+    "Secret": "Somebody made it immutable. Delete {}: it is made anew, with new values for what was generated.",
+    "ConfigMap": "Somebody made it immutable. Delete {}: it is made anew.",
+}
+"""Whether one that we sent as immutable can change is known before it is sent."""
 _NO_GROWTH: Final = "storageclass that provisions the pvc must support resize"
 _PORT_TAKEN: Final = "provided port is already allocated"
 _NO_PORT_LEFT: Final = "failed to allocate a nodePort"
@@ -206,7 +208,7 @@ def _invalid(status: Mapping[str, Any], _: str, request: Request) -> OcdpError:
         return Stalled(
             Reason.IMMUTABLE_FIELD_CONFLICT,
             f"{request}: {where} cannot be changed.",
-            remedy=_FROZEN.format(request) if request.ref.kind == SECRET.kind else "",
+            remedy=_FROZEN.get(request.ref.kind, "").format(request),
         )
     if request.is_ours and "metadata.annotations" in fields:
         return Stalled(

@@ -173,3 +173,12 @@ def test_a_422_is_not_called_immutable_for_a_word_in_it(reason: str, text: str, 
 
 def test_long_texts_are_cut() -> None:
     assert len(refusal(answer(403, "is forbidden: " + "x" * 5000)).message) < 500
+
+
+@pytest.mark.parametrize("kind", ["Secret", "ConfigMap"])
+def test_what_somebody_made_immutable_is_made_anew_once_it_is_deleted(kind: str) -> None:
+    text = "Forbidden: field is immutable when `immutable` is set"
+    error = refusal(invalid((FORBIDDEN, text, "data")), Request("apply", ObjectRef("", kind, "ide-x"), "ns"))
+    assert isinstance(error, Stalled)
+    assert error.message == f"{kind}/ide-x: data cannot be changed."
+    assert error.remedy.startswith(f"Somebody made it immutable. Delete {kind}/ide-x: it is made anew")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -80,12 +80,15 @@ def tombstone(observed: Observed) -> Tombstone | None:
     return Tombstone.parse(observed.annotations.get(RETAINED, ""))
 
 
-def is_retained(observed: Observed, claim_uid: str) -> bool:
-    """Whether nothing has to be written any more to say that the object was kept from this claim."""
+def is_retained(observed: Observed, wanted: Tombstone) -> bool:
+    """Whether nothing has to be written any more to say that the object was kept from this claim, at whatever time.
+
+    The UID alone does not tell: somebody may have written it there beforehand, with another claim's name.
+    """
     said = tombstone(observed)
-    return (
-        said is not None and said.claim_uid == claim_uid and observed.labels.get(RETAINED) == RETAINED_LABEL
-    )
+    if said is None or observed.labels.get(RETAINED) != RETAINED_LABEL:
+        return False
+    return replace(said, since=wanted.since) == wanted
 
 
 def says_retained(observed: Observed) -> bool:

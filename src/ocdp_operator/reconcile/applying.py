@@ -11,7 +11,7 @@ from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.kinds import SECRET, STATEFUL_SET
 from ocdp_operator.model.names import ADOPT
-from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed, is_object_name
 from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.plan.updating import Way
 from ocdp_operator.reconcile.ignoring import as_it_was, as_to_live
@@ -186,9 +186,10 @@ def check_owner(run: Run, live: Observed) -> None:
     """Returns when the object is ours, or when the claim's ``adopt`` annotation names its former owner.
 
     A former claim of the same namespace and name cannot exist any more, for this claim has its name. Any other object
-    is refused with OwnershipConflict, and stays as it is.
+    is refused with OwnershipConflict, and stays as it is; so is one that another claim has on record, whatever its mark says.
     """
     mark, key = live.mark, run.claim.key
+    _check_record_of_others(run, live)
     if run.owns(live):
         return
     if mark is None or mark.ref != live.ref:
@@ -207,3 +208,22 @@ def check_owner(run: Run, live: Observed) -> None:
         f"{live.ref} carries this claim's mark, but was made by others.",
         remedy=f"To take it over: kubectl annotate workloadclaim -n {key.namespace} {key.name} {ADOPT}={mark.claim_uid}",
     )
+
+
+def _check_record_of_others(run: Run, live: Observed) -> None:
+    """A mark can be written by whoever may edit the object; what another claim has on record is that claim's.
+
+    A record counts for names that are its claim's alone, so that a forged one holds up nobody else.
+    """
+    for other in run.store:
+        if (
+            other.namespace != run.namespace
+            or other == run.claim.key
+            or not is_object_name(other.name, live.ref)
+        ):
+            continue
+        claim = run.store.get(other)
+        if claim is not None and any(known.uid == live.uid for known in claim.status.recorded):
+            raise Stalled(
+                Reason.OWNERSHIP_CONFLICT, f"{live.ref} exists already and belongs to the claim {other}."
+            )

@@ -9,7 +9,7 @@ from ocdp_operator.errors import Reason, Stalled
 from ocdp_operator.model.claim import ClaimKey
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.kinds import PVC
-from ocdp_operator.model.names import ADOPT, RETAINED
+from ocdp_operator.model.names import ADOPT, INSTANCE, RETAINED
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.plan.tombstone import (
     RETAINED_LABEL,
@@ -71,19 +71,33 @@ async def reclaim_volumes(run: Run, manifest: Manifest) -> None:
 
 
 async def check_volumes(run: Run, manifest: Manifest) -> None:
-    """Returns when no volume that a new StatefulSet would take by its name was kept from a claim that is not adopted.
+    """Returns when every volume that a new StatefulSet would take by its name is this claim's, or of a claim that it adopts.
 
-    Raises Stalled(OwnershipConflict).
+    Its controller asks nobody: it mounts what has the name, and under ``Delete`` takes it along. So a volume that somebody
+    made, or another claim, is refused like any object in the way. Raises Stalled(OwnershipConflict).
     """
+    name, key = manifest.ref.name, run.claim.key
     allowed = {run.claim.uid, run.claim.annotations.get(ADOPT)}
-    async for volume in _volumes(run, manifest.ref.name, manifest.body.get("spec") or {}):
+    async for volume in _volumes(run, name, manifest.body.get("spec") or {}):
         said = tombstone(volume)
-        if said is None or (said.claim == run.claim.key and said.claim_uid in allowed):
-            continue
-        if said.claim == run.claim.key:
-            raise kept_from_former(volume.ref, said.claim_uid, run.claim.key)
-        message = f"{volume.ref} was kept from another claim, {said.claim.name}."
-        raise Stalled(Reason.OWNERSHIP_CONFLICT, message)
+        if said is not None and said.claim != key:
+            message = f"{volume.ref} was kept from another claim, {said.claim.name}."
+            raise Stalled(Reason.OWNERSHIP_CONFLICT, message)
+        if said is not None and said.claim_uid not in allowed:
+            raise kept_from_former(volume.ref, said.claim_uid, key)
+        if not is_of_set(volume, name, key.name):
+            raise _found_there(volume, run)
+
+
+def _found_there(volume: Observed, run: Run) -> Stalled:
+    what = f"{volume.ref} exists already, and {run.claim.key.name} would take it over by its name."
+    remedy = ""
+    if volume.mark is None:
+        label = f"{INSTANCE}={run.claim.key.name}"
+        remedy = (
+            f"If it is to be this claim's: kubectl label pvc -n {run.namespace} {volume.ref.name} {label}"
+        )
+    return Stalled(Reason.OWNERSHIP_CONFLICT, what, remedy=remedy)
 
 
 def kept_from_former(ref: ObjectRef, uid: str, key: ClaimKey) -> Stalled:
@@ -97,14 +111,14 @@ def kept_from_former(ref: ObjectRef, uid: str, key: ClaimKey) -> Stalled:
 
 
 async def _retain(run: Run, live: Observed, disowned: Collection[str] = ()) -> None:
-    if live.deletion_timestamp or (is_retained(live, run.claim.uid) and not disowned):
+    wanted = Tombstone.of(run.claim, run.now())
+    is_said = is_retained(live, wanted)
+    if live.deletion_timestamp or (is_said and not disowned):
         return
-    if (said := tombstone(live)) is None or said.claim_uid != run.claim.uid:
-        said = Tombstone.of(run.claim, run.now())
     await run.ports.cluster.annotate(
         run.namespace,
         live,
-        annotations={RETAINED: str(said)},
+        annotations={} if is_said else {RETAINED: str(wanted)},
         labels={RETAINED: RETAINED_LABEL},
         disowned=disowned,
     )

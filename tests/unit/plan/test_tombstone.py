@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,10 +49,22 @@ def test_nothing_is_written_twice():
         "PersistentVolumeClaim", "ide-data", annotations={RETAINED: str(SAID)}, labels={RETAINED: "true"}
     )
     assert tombstone(volume) == SAID
-    assert is_retained(volume, builders.CLAIM_UID)
-    assert not is_retained(volume, "another claim")
+    assert is_retained(volume, SAID)
+    assert is_retained(volume, replace(SAID, since="later"))
     bare = builders.observed("PersistentVolumeClaim", "ide-data", annotations={RETAINED: str(SAID)})
-    assert not is_retained(bare, builders.CLAIM_UID)
+    assert not is_retained(bare, SAID)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"claim_uid": "other"}, {"claim": ClaimKey("ns-a", "other")}, {"workspace": "team-b"}, {"revision": 9}],
+    ids=["UID", "claim", "workspace", "revision"],
+)
+def test_a_tombstone_that_says_anything_else_does_not_stay(change: dict[str, Any]):
+    volume = builders.observed(
+        "PersistentVolumeClaim", "ide-data", annotations={RETAINED: str(SAID)}, labels={RETAINED: "true"}
+    )
+    assert not is_retained(volume, replace(SAID, **change))
 
 
 TEMPLATES = {"volumeClaimTemplates": [{"metadata": {"name": "data"}}, {"metadata": {"name": "log"}}]}

@@ -9,7 +9,7 @@ import pytest
 from ocdp_operator.errors import Reason
 from ocdp_operator.model.claim import ClaimKey, WorkloadClaim
 from ocdp_operator.model.conditions import Truth
-from ocdp_operator.model.names import OWNER
+from ocdp_operator.model.names import ADOPT, OWNER
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app, service
 
@@ -160,3 +160,30 @@ async def test_a_record_of_what_we_never_write_holds_up_nothing(world: World, id
     await world.reconcile(8)
     assert KEY not in world.cluster.claims
     assert world.live() == set()
+
+
+async def test_a_forged_mark_takes_no_object_that_another_claim_has_on_record(world: World):
+    """Not even with the adoption that it was forged for."""
+    mark = f"former {NAMESPACE}/ide core/Service/ide-next-web"
+    theirs = builders.manifest(
+        "Service", "ide-next-web", metadata={"name": "ide-next-web", "annotations": {OWNER: mark}}, spec={}
+    )
+    made = world.cluster.put(NAMESPACE, dict(theirs.body), manager="ocdp-operator")
+    other = deepcopy(world.cluster.claims[KEY])
+    other["metadata"] |= {"name": "ide-next", "uid": "uid-of-next"}
+    entry = {"id": "ide-next-web__Service", "wave": 2, "uid": made["metadata"]["uid"]}
+    other["status"]["inventory"] = [entry]
+    world.claims.put(WorkloadClaim.parse(other))
+    before = deepcopy(world.raw("Service", "ide-next-web"))
+    world.manifests = app(service("ide-next-web"))
+    world.cluster.annotate_claim(KEY, **{ADOPT: "former"})
+    world.ask_for(deletionPolicy="Delete", values={"more": True})
+    await world.reconcile(2)
+    failure = (await world.claim()).status.failure
+    assert failure is not None
+    assert failure.code is Reason.OWNERSHIP_CONFLICT
+    assert "belongs to the claim ns-a/ide-next" in failure.message
+    assert world.raw("Service", "ide-next-web") == before
+    world.cluster.delete_claim(KEY)
+    await world.reconcile(8)
+    assert world.raw("Service", "ide-next-web") == before

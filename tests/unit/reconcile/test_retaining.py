@@ -311,3 +311,52 @@ async def test_a_tombstone_that_somebody_writes_on_a_living_claims_data_changes_
     await world.settle()
     assert before <= world.live()
     assert (await world.claim()).status.failure is None
+
+
+@pytest.mark.parametrize("place", [VOLUME, SECRET, OF_SET], ids=["volume", "credentials", "volume of a set"])
+async def test_a_tombstone_that_was_there_beforehand_does_not_say_whose_it_was(
+    world: World, place: tuple[str, str]
+):
+    """Its UID is the claim's, and the rest is somebody's wish."""
+    uid = (await world.claim()).uid
+    forged = json.dumps({**TOMBSTONE, "claim": "ns-a/other", "uid": uid})
+    world.raw(*place)["metadata"].setdefault("annotations", {})[RETAINED] = forged
+    world.raw(*place)["metadata"]["labels"][RETAINED] = "true"
+    await delete(world)
+    assert (said(world, *place)["claim"], said(world, *place)["uid"]) == ("ns-a/ide", uid)
+
+
+async def test_a_set_takes_no_volume_that_somebody_made_by_its_name_alone():
+    """Its controller would mount it, and under Delete take it along."""
+    world = World([database()])
+    world.revision = builders.template()
+    put_volume(world, labels={"app": "somebody's"})
+    before = copy.deepcopy(world.raw(*OF_SET))
+    world.ask_for()
+    refused = await failure(world)
+    assert refused.code is Reason.OWNERSHIP_CONFLICT
+    assert "PersistentVolumeClaim/data-ide-db-0 exists already" in refused.message
+    assert world.raw(*OF_SET) == before
+    assert "StatefulSet/ide-db" not in world.live()
+
+    assert "kubectl label pvc -n ns-a data-ide-db-0 app.kubernetes.io/instance=ide" in refused.remedy
+    world.raw(*OF_SET)["metadata"]["labels"]["app.kubernetes.io/instance"] = "ide"
+    assert await failure(world) is None
+    assert "StatefulSet/ide-db" in world.live()
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["as it is", "with a forged tombstone"])
+async def test_a_set_takes_no_volume_of_another_claim_that_lives(adopted: bool):
+    world = World([database()])
+    world.revision = builders.template()
+    kept = {RETAINED: json.dumps(TOMBSTONE)} if adopted else {}
+    mark = "1 ns-a/data-ide core/PersistentVolumeClaim/data-ide-db-0"
+    put_volume(world, annotations={"ocdp.io/owner": mark, **kept})
+    before = copy.deepcopy(world.raw(*OF_SET))
+    world.ask_for()
+    world.cluster.annotate_claim(KEY, **{ADOPT: "former"})
+    refused = await failure(world)
+    assert refused.code is Reason.OWNERSHIP_CONFLICT
+    assert refused.remedy == "Rename the claim, or remove the object that is in the way."
+    assert world.raw(*OF_SET) == before
+    assert "StatefulSet/ide-db" not in world.live()

@@ -35,18 +35,25 @@ class Kept:
 
     @classmethod
     def of(cls, kind: Kind, raw: RawObject) -> Kept | None:
-        """None where neither a tombstone nor a mark tells whose it was."""
+        """None where neither a tombstone nor a mark tells whose it was. Where they differ the mark decides, as for the operator."""
         metadata = raw["metadata"]
         annotations = metadata.get("annotations") or {}
         namespace, name, size = metadata["namespace"], metadata["name"], _size(raw)
-        said = Tombstone.parse(annotations.get(RETAINED, ""))
-        if said is not None and said.claim.namespace == namespace:
-            about = (said.since, said.template, said.workspace, said.revision)
-            return cls(namespace, kind.kind, name, size, said.claim, said.claim_uid, *about)
-        mark = Mark.parse(annotations.get(OWNER, ""))
-        if mark is None or mark.namespace != namespace or (mark.ref.kind, mark.ref.name) != (kind.kind, name):
+        said, mark = Tombstone.parse(annotations.get(RETAINED, "")), Mark.parse(annotations.get(OWNER, ""))
+        if mark is not None and (mark.namespace, mark.ref.kind, mark.ref.name) == (
+            namespace,
+            kind.kind,
+            name,
+        ):
+            claim, uid = ClaimKey(namespace, mark.claim), mark.claim_uid
+        elif mark is None and said is not None and said.claim.namespace == namespace:
+            claim, uid = said.claim, said.claim_uid
+        else:
             return None
-        return cls(namespace, kind.kind, name, size, ClaimKey(namespace, mark.claim), mark.claim_uid)
+        if said is None or (said.claim, said.claim_uid) != (claim, uid):
+            return cls(namespace, kind.kind, name, size, claim, uid)
+        about = (said.since, said.template, said.workspace, said.revision)
+        return cls(namespace, kind.kind, name, size, claim, uid, *about)
 
     def document(self) -> dict[str, Any]:
         """For ``-o yaml`` and ``-o json``."""
@@ -65,10 +72,10 @@ class Kept:
 
 
 async def all_retained(objects: KeptObjects, living: Collection[str]) -> tuple[list[Kept], bool]:
-    """Everything with a tombstone of a claim that is not among ``living`` (UIDs), and whether Secrets were looked for."""
+    """Everything that is labelled as kept from a claim not among ``living`` (UIDs), and whether Secrets were looked for."""
     volumes = await objects.volumes(RETAINED, RETAINED_LABEL)
     secrets = await objects.secrets(RETAINED, RETAINED_LABEL)
-    found = [kept for kept in _read(PVC, volumes, SECRET, secrets or ()) if kept.since]
+    found = _read(PVC, volumes, SECRET, secrets or ())
     left = sorted((kept for kept in found if kept.claim_uid not in living), key=_order)
     return left, secrets is not None
 

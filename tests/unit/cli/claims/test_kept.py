@@ -104,6 +104,19 @@ async def test_what_an_older_version_left_is_taken_back_by_its_mark():
     ]
 
 
+@pytest.mark.parametrize("lie", [tombstone(uid="u2"), tombstone(claim="team-a/other")], ids=["UID", "claim"])
+async def test_whose_a_marked_object_is_a_tombstone_does_not_change(lie: dict[str, str]):
+    objects: Any = Objects(
+        volume("ide-data", **lie, **mark("PersistentVolumeClaim", "ide-data")),
+        volume("ide-copy", **tombstone(), **mark("PersistentVolumeClaim", "ide-data")),
+    )
+    found = await kept_from(objects, KEY)
+    assert [(each.name, each.claim, each.claim_uid, each.since) for each in found] == [
+        ("ide-data", KEY, "u1", "")
+    ]
+    assert (await all_retained(objects, living=()))[0] == found
+
+
 def kept(uid: str, name: str = "ide-data") -> Kept:
     return Kept("team-a", "PersistentVolumeClaim", name, "1Gi", KEY, uid)
 

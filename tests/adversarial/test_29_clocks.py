@@ -175,6 +175,9 @@ async def test_29_replicas_whose_clocks_differ_never_hold_the_lease_together(con
     stop, held_together = asyncio.Event(), []
     turns: list[str] = []
 
+    async def passed_on(who: str) -> bool:
+        return stop.is_set() or any(each.held for other, each in leaderships.items() if other != who)
+
     async def work(who: str, client: KubeClient) -> None:
         leadership = Leadership(client, terms[who], now=lambda: datetime.now(UTC) + skew[who])
         leaderships[who] = leadership
@@ -188,7 +191,7 @@ async def test_29_replicas_whose_clocks_differ_never_hold_the_lease_together(con
             with suppress(asyncio.CancelledError, LeaseLost):
                 await keeping
             await leadership.release()
-            await asyncio.sleep(0.7)  # the other one's turn
+            await eventually(lambda: passed_on(who), "the other one has its turn")
 
     leaderships: dict[str, Leadership] = {}
     async with (

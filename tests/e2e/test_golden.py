@@ -17,14 +17,14 @@ from ocdp_operator.dev.postgres import EmbeddedPostgres
 from tests.support.apps import app_files, deployment, document
 from tests.support.golden_changes import CHANGES
 from tests.support.golden_files import Golden
-from tests.support.golden_health import HEALTH, SIMULATED
+from tests.support.golden_health import HEALTH, PATIENCE, SIMULATED, begin
 from tests.support.golden_refusals import OUTAGES, REFUSALS
 from tests.support.golden_stage import Stage, another, revision, with_container, without_volume
 from tests.support.simulated_pods import no_simulation, simulate
 from tests.support.user_views import described, seen
 from tests.support.world import Team, eventually
 
-SITUATIONS = {**HEALTH, **CHANGES, **REFUSALS, **OUTAGES}
+SITUATIONS = {**HEALTH, **PATIENCE, **CHANGES, **REFUSALS, **OUTAGES}
 LEFT = "left-behind"
 """The file of what a deleted claim leaves."""
 
@@ -42,7 +42,9 @@ async def stage(
     await team.publish()
     await offer_templates(team)
     await simulate(platform, unique, SIMULATED)
-    yield Stage(team, postgres_server)
+    made = Stage(team, postgres_server)
+    await begin(made)
+    yield made
     await no_simulation(platform, unique)
     await platform.kubectl("delete", "wc", "--all", "-n", unique, "--wait=false")
     await platform.kubectl("delete", "namespace", unique, "--wait=false")

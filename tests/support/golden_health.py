@@ -14,6 +14,8 @@ from tests.support.golden_stage import Situations, Stage
 from tests.support.simulated_pods import plain_pod
 
 HEALTH: Final = Situations()
+PATIENCE: Final = Situations()
+"""Words about a workload that becomes healthy are told every 20 s: these claims are there before all others."""
 SIMULATED: Final = {
     "image-pull-failed": "imagepull",
     "crash-loop": "crashloop",
@@ -26,13 +28,6 @@ SIMULATED: Final = {
 @HEALTH.add
 async def ready(stage: Stage, name: str) -> AsyncIterator[None]:
     await stage.ready(name)
-    yield
-
-
-@HEALTH.add
-async def progressing(stage: Stage, name: str) -> AsyncIterator[None]:
-    await stage.submit(name)
-    await stage.says(name, "pods are ready")
     yield
 
 
@@ -63,7 +58,6 @@ async def probe_failing(stage: Stage, name: str) -> AsyncIterator[None]:
 async def model_loading(stage: Stage, name: str) -> AsyncIterator[None]:
     """The server runs, and its startup probe has not passed yet."""
     await stage.submit(name, stage.of("model"))
-    await stage.says(name, "its containers are being created")
     await stage.kubectl(
         "patch", "pod", await stage.pod(name), "--subresource=status", "--type=merge",
         "-p", json.dumps({"status": _starting_up()}),
@@ -91,14 +85,6 @@ async def unschedulable(stage: Stage, name: str) -> AsyncIterator[None]:
 
 
 @HEALTH.add
-async def volume_pending(stage: Stage, name: str) -> AsyncIterator[None]:
-    """Its class is one that the cluster does not have."""
-    await stage.submit(name, stage.of("disks"))
-    await stage.says(name, "not found")
-    yield
-
-
-@HEALTH.add
 async def quota_exceeded(stage: Stage, name: str) -> AsyncIterator[None]:
     """The quota counts pods that say nothing of what they need: those of no other claim here."""
     quota = {
@@ -113,3 +99,22 @@ async def quota_exceeded(stage: Stage, name: str) -> AsyncIterator[None]:
     await stage.team.until(name, "Ready", "False", "QuotaExceeded")
     yield
     await stage.kubectl("delete", "resourcequota", "small")
+
+
+@PATIENCE.add
+async def progressing(stage: Stage, name: str) -> AsyncIterator[None]:
+    await stage.says(name, "pods are ready")
+    yield
+
+
+@PATIENCE.add
+async def volume_pending(stage: Stage, name: str) -> AsyncIterator[None]:
+    """Its class is one that the cluster does not have."""
+    await stage.says(name, "not found")
+    yield
+
+
+async def begin(stage: Stage) -> None:
+    """Submits the claims of ``PATIENCE``."""
+    await stage.submit("progressing")
+    await stage.submit("volume-pending", stage.of("disks"))

@@ -49,6 +49,8 @@ class Drift:
     @property
     def corrected(self) -> str:
         """The object, its fields, their old values and who set them, once all is put right."""
+        if self.kind is DriftKind.GONE:
+            return f"{self.ref} was gone."
         return self._told([each.corrected for each in self.fields])
 
     @property

@@ -1,19 +1,27 @@
-"""What a claim's owner is told of newer revisions: once for each, and with what they would change."""
+"""What a claim's owner is told of failures, once while they last, and of newer revisions, once for each with what it changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ocdp_operator.errors import Reason, ReconcileError
+from ocdp_operator.errors import Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimStatus
 from ocdp_operator.model.rollout import Turn, follows
 from ocdp_operator.model.template import TemplateRevision
 from ocdp_operator.plan.resolve import question
 from ocdp_operator.plan.upgrading import standing, what_changes
+from ocdp_operator.plan.wording import sentence
 from ocdp_operator.reconcile.run import Run
 
 _REMEMBERED: Final = 256
+
+
+def tell_failure(run: Run, error: ReconcileError, before: ClaimStatus) -> None:
+    """Queues the event of a failure whose code was not on record; what claims wait for together is no news of each of them."""
+    is_news = before.failure is None or before.failure.code != error.reason
+    if is_news and not (isinstance(error, Waiting) and error.dependency):
+        run.tell(error.reason, f"{sentence(error.message)} {error.remedy}", warning=True)
 
 
 @dataclass(slots=True)

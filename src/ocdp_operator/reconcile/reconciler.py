@@ -24,9 +24,8 @@ from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
 from ocdp_operator.plan.upgrading import obstruction, setback, sickness
-from ocdp_operator.plan.wording import sentence
 from ocdp_operator.reconcile.accounting import account
-from ocdp_operator.reconcile.announcing import Announcing
+from ocdp_operator.reconcile.announcing import Announcing, tell_failure
 from ocdp_operator.reconcile.circuit import Circuits
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.parking import Parking
@@ -244,9 +243,11 @@ class Reconciler:
         except Conflict:
             raise
         except Exception as fault:  # noqa: BLE001 - our own fault is said like any other
-            error = self._as_error(run, fault)
+            error, before = self._as_error(run, fault), run.claim.status
             status = deleting(run.claim, error.reason, error.message, self.now(), failure=Failure.of(error))
             await run.write_status(status)
+            tell_failure(run, error, before)
+            await self._emit(run)
             return max(self._backoff(memory), error.not_before)
         await self._emit(run)
         run.progress.result = Result.RELEASED if released else Result.LEAVING
@@ -260,10 +261,8 @@ class Reconciler:
     async def _tell(self, run: Run, memory: _Memory, before: ClaimStatus) -> None:
         """Adds the transitions between two statuses to what the pipeline had to tell, and posts all of it."""
         old, new = before.condition_set, run.claim.status.condition_set
-        failure = run.facts.error
-        news = failure is not None and (before.failure is None or before.failure.code != failure.reason)
-        if failure is not None and news and not (isinstance(failure, Waiting) and failure.dependency):
-            run.tell(failure.reason, f"{sentence(failure.message)} {failure.remedy}", warning=True)
+        if run.facts.error is not None:
+            tell_failure(run, run.facts.error, before)
         health = new.get("Healthy")
         if health is not None and memory.is_news(old.get("Healthy"), health):
             if health.status is Truth.TRUE:

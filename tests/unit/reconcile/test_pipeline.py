@@ -285,6 +285,8 @@ async def test_lost_credentials_are_made_anew_and_roll_the_pods(world: World):
     new = world.raw("Secret", "ide-credentials")["data"]["PASSWORD"]
     assert base64.b64decode(new) != base64.b64decode(old)
     assert (await world.claim()).status.credentials_version == 2
+    told = [event.message for event in world.cluster.events if event.reason is Reason.DRIFT_CORRECTED]
+    assert told == ["Corrected: Secret/ide-credentials was gone."]
     assert Reason.CREDENTIALS_REGENERATED in reasons(world)
     assert not any(base64.b64decode(value).decode() in str(world.cluster.events) for value in (old, new))
 

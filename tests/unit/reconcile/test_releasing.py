@@ -93,6 +93,17 @@ async def test_what_is_refused_is_named_with_everything_else_in_the_way_and_the_
     assert world.live() > KEPT  # the waves below wait
 
 
+async def test_a_right_that_was_taken_away_is_told_once():
+    world = await ready()
+    right = Waiting(Reason.FORBIDDEN, "Service/ide-web: the operator has no right to delete services")
+    refuse(world, ide_web=right)
+    await delete(world)
+    await world.reconcile(3)
+    assert [event.message for event in world.cluster.events if event.reason is Reason.FORBIDDEN] == [
+        f"{right.message}. Bind the ClusterRole ocdp-applier in the workspace's namespace."
+    ]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 async def test_one_webhook_that_is_away_holds_up_nothing_beside_it_but_a_second_is_not_waited_for(count: int):
     world = await ready()

@@ -209,6 +209,18 @@ FAILURES: Final[dict[Reason, ReasonEntry]] = {
     ),
 }
 
+_LOG: Final = "Where a container runs or ran, its log says more."
+ADVICE: Final[dict[Reason, str]] = {
+    Reason.IMAGE_PULL_FAILED: "Correct the image if a value of the claim names it; else the platform team corrects it, or its pull secret.",
+    Reason.CRASH_LOOP: _LOG,
+    Reason.HEALTH_CHECK_FAILED: _LOG,
+    Reason.PROGRESS_DEADLINE_EXCEEDED: _LOG,
+    Reason.UNSCHEDULABLE: "Ask for less if a value of the claim says how much; else ask the platform team for room on its nodes.",
+    Reason.VOLUME_PENDING: "Ask the platform team for the storage that is named.",
+    Reason.QUOTA_EXCEEDED: FAILURES[Reason.QUOTA_EXCEEDED].remedy,
+}
+"""What to do about pods that fail: the event says it after what the conditions say."""
+
 
 class OcdpError(Exception):
     """The root of our own errors."""

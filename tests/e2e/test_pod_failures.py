@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ocdp_operator.dev.simulation import SIMULATE
+from ocdp_operator.errors import ADVICE, Reason
 from tests.support.apps import app_files, deployment, document, stateful_set
 from tests.support.simulated_pods import no_simulation, simulate
 from tests.support.world import Claim, Team, condition, eventually
@@ -103,7 +104,7 @@ async def test_a_pod_that_fails_makes_its_claim_unready_with_the_cause_and_back(
     await becomes(team, "recovered")
     took = await seconds_until(becoming(team, "True", "Available"), team, "Ready is True again")
     sys.stdout.write(f"{kind} {simulation}: Ready was True again after {took:g} s\n")
-    assert await told(team, "ide", reason) == [said]
+    assert await told(team, "ide", reason) == [f"{said} {ADVICE[Reason(reason)]}"]
     assert len(await told(team, "ide", "HealthCheckSucceeded")) == 2
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ocdp_operator.errors import FAILURES, Actor, Reason, Stage
+from ocdp_operator.errors import ADVICE, FAILURES, Actor, Reason, Stage
 
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
 _FAILURE = re.compile(
@@ -47,3 +47,8 @@ def test_every_other_reason_is_in_the_table_and_only_there():
 
 def test_every_heading_has_a_meaning_an_actor_and_a_remedy():
     assert sorted(re.findall(r"^### (.+)$", PAGE, re.MULTILINE)) == sorted(DOCUMENTED)
+
+
+@pytest.mark.parametrize("reason", ADVICE)
+def test_what_an_event_advises_is_on_the_page(reason: Reason):
+    assert re.search(rf"^- .*`{reason}`.*: {re.escape(ADVICE[reason])}$", PAGE, re.MULTILINE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ocdp_operator.errors import Reason, ReconcileError, Waiting
+from ocdp_operator.errors import ADVICE, Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimStatus
+from ocdp_operator.model.conditions import Condition
 from ocdp_operator.model.rollout import Turn, follows
 from ocdp_operator.model.template import TemplateRevision
 from ocdp_operator.plan.resolve import question
@@ -22,6 +23,13 @@ def tell_failure(run: Run, error: ReconcileError, before: ClaimStatus) -> None:
     is_news = before.failure is None or before.failure.code != error.reason
     if is_news and not (isinstance(error, Waiting) and error.dependency):
         run.tell(error.reason, f"{sentence(error.message)} {error.remedy}", warning=True)
+
+
+def tell_unhealthy(run: Run, health: Condition) -> None:
+    """Queues the event of a claim whose pods have failed, with what to do."""
+    run.tell(
+        health.reason, f"{sentence(health.message)} {ADVICE.get(health.reason, '')}".rstrip(), warning=True
+    )
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from ocdp_operator.plan.stamp import workload_status
 from ocdp_operator.plan.summary import deleting, summarize
 from ocdp_operator.plan.upgrading import obstruction, setback, sickness
 from ocdp_operator.reconcile.accounting import account
-from ocdp_operator.reconcile.announcing import Announcing, tell_failure
+from ocdp_operator.reconcile.announcing import Announcing, tell_failure, tell_unhealthy
 from ocdp_operator.reconcile.circuit import Circuits
 from ocdp_operator.reconcile.claims import ClaimStore
 from ocdp_operator.reconcile.parking import Parking
@@ -268,7 +268,7 @@ class Reconciler:
             if health.status is Truth.TRUE:
                 run.tell(Reason.HEALTH_CHECK_SUCCEEDED, health.message)
             elif health.status is Truth.FALSE:
-                run.tell(health.reason, health.message, warning=True)
+                tell_unhealthy(run, health)
         if _is_stopped(new) is not _is_stopped(old):
             if _is_stopped(new):
                 run.tell(Reason.STOPPED, "Stopped, as spec.running asks for; data and secrets are kept.")

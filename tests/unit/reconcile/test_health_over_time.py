@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ocdp_operator.errors import Reason, Waiting
+from ocdp_operator.errors import ADVICE, Reason, Waiting
 from ocdp_operator.model.conditions import Condition
 from ocdp_operator.model.events import ObjectEvent
 from ocdp_operator.model.names import CLAIM_NAME
@@ -94,7 +94,7 @@ async def test_a_crash_loop_is_told_at_once_and_once_and_its_end_too(world: Worl
         type="Ready", status="False", reason=Reason.CRASH_LOOP, message=said, observed_generation=1,
         last_transition_time="2026-01-01T12:00:00Z",
     )  # fmt: skip
-    assert warnings(world) == [(Reason.CRASH_LOOP, said)]
+    assert warnings(world) == [(Reason.CRASH_LOOP, f"{said} {ADVICE[Reason.CRASH_LOOP]}")]
 
     is_well(world)
     await world.reconcile()

@@ -123,7 +123,7 @@ async def upgrade_complete(stage: Stage, name: str) -> AsyncIterator[None]:
 async def upgrade_failed(stage: Stage, name: str) -> AsyncIterator[None]:
     """It went back by itself."""
     await stage.ready(name, stage.of("failing"), upgradePolicy="Auto")
-    await another(stage.team, "failing", "nowhere", never_scheduled())
+    await another(stage.team, "failing", "nowhere", never_scheduled(deadline=8))
     await stage.told(name, "UpgradeFailed")
     await _well_on_its_first_revision(stage, name)
     yield
@@ -137,7 +137,7 @@ async def rollout_halted(stage: Stage, name: str) -> AsyncIterator[None]:
     await stage.ready(name, stage.of("halting"), upgradePolicy="Auto")
     await stage.change(name, suspend=True)
     await stage.says(name, "suspended")
-    await another(stage.team, "halting", "nowhere", never_scheduled())
+    await another(stage.team, "halting", "nowhere", never_scheduled(deadline=2))
     await stage.told(other, "UpgradeFailed")
     await stage.change(name, suspend=False)
     await stage.told(name, "RolloutHalted")

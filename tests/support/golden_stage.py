@@ -146,9 +146,9 @@ def with_container(**fields: Any) -> Files:
     return app_files(deployment=document(body))
 
 
-def never_scheduled() -> Files:
-    """The application, its pods for a node that there is not, which is said after some seconds."""
+def never_scheduled(*, deadline: int) -> Files:
+    """The application, its pods for a node that there is not; they have failed after so many seconds."""
     body = deployment()
-    body["spec"]["progressDeadlineSeconds"] = 2
+    body["spec"]["progressDeadlineSeconds"] = deadline
     body["spec"]["template"]["spec"]["nodeSelector"] = {"example.test/nowhere": "true"}
     return app_files(deployment=document(body))

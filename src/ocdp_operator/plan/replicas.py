@@ -226,9 +226,10 @@ def _explained(short: Finding, seen: Seen, *, overdue: bool = False, patient: bo
         reason = Reason.HEALTH_CHECK_FAILED
     elif reason is Reason.PROGRESSING and verdict is Verdict.FAILED:
         reason = Reason.PROGRESS_DEADLINE_EXCEEDED
-    # Pods are seen before their controller has counted them.
-    uncounted = short.reason is Reason.NO_PODS
-    count = f"0 of {number(seen.spec, 'replicas', 1)} pods are ready" if uncounted else short.message
+    # Pods are seen before their controller has counted them, or has seen what they are made from.
+    uncounted = short.reason is Reason.NO_PODS or _unseen(seen) is not None
+    ready = f"{sum(map(is_ready, pods))} of {number(seen.spec, 'replicas', 1)} pods are ready"
+    count = ready if uncounted else short.message
     said = f"{count.removesuffix('.')}: {cause.words}."
     return replace(short, verdict=verdict, reason=reason, message=said, asks=False)
 

@@ -392,3 +392,8 @@ def test_a_job_without_pods_has_its_events_read():
     assert health_of(job()).asks == ref("Job", "ide-setup")
     refused = health_of(job(), answers={ref("Job", "ide-setup"): f"Error creating: {QUOTA}"})
     assert refused.reason is Reason.QUOTA_EXCEEDED
+
+
+def test_pods_that_their_controller_has_not_seen_are_counted_all_the_same():
+    said = health_of(deployment(0, STARTING, seen=0), PULL).message
+    assert said == f"Deployment/ide-web: {FIRST}{BAD_PULL}"

@@ -96,10 +96,10 @@ async def new_team(platform: Platform, operator: OperatorProcess) -> AsyncIterat
         unique = f"{name}-{secrets.token_hex(3)}"
         repository = await platform.git.repository(unique)
         team = Team(platform, unique, unique, f"web-{unique}", repository, platform.git.url(unique))
-        await platform.place(unique, unique)
+        await team.settle()
         if publish:
-            await team.publish()
-            await platform.bind(team.template_id, unique)
+            await team.record()
+            await team.may_use_it()
         made.append(team)
         return team
 

@@ -11,12 +11,19 @@ from typing import Any
 import yaml
 
 from ocdp_operator.adapters.catalog.registry import CatalogRegistry
+from ocdp_operator.cli.workspace import OperatorAccount, workspace_objects
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gitrepository import GitRepository
-from ocdp_operator.dev.platform import Platform
+from ocdp_operator.dev.platform import CLUSTER_ID, Platform
 from ocdp_operator.model.kinds import RUNTIME_KINDS, WORKLOAD
 from ocdp_operator.model.names import CLAIM_UID, OWNER
-from ocdp_operator.model.publication import PinnedTemplate, TemplateEntry
+from ocdp_operator.model.publication import (
+    BindingEntry,
+    PinnedTemplate,
+    PlacementEntry,
+    TemplateEntry,
+    WorkspaceEntry,
+)
 from tests.support.apps import Files, app_files, claim, template
 
 PATIENCE = 60.0
@@ -82,7 +89,7 @@ class Team:
         return commit
 
     async def record(self, files: Files | None = None, *, tag: str = "v1", **changes: Any) -> str:
-        """The same for a template that publishing would refuse: stored without a proof, by who may write the catalog."""
+        """The same without a proof, by who may write the catalog: quick, and also what publishing would refuse."""
         self.files = app_files() if files is None else files
         commit = await self.repository.commit(self.files, "a change")
         await self.repository.tag(tag, commit, force=True)
@@ -90,6 +97,27 @@ class Team:
         async with CatalogRegistry.connect(self.platform.dsn) as registry:
             await registry.apply([PinnedTemplate(entry, commit)])
         return commit
+
+    async def settle(self) -> None:
+        """Registers and places the workspace.
+
+        What ``ocdp workspace apply`` and ``workspace manifest`` do, but in this process: commands for each test would take longer
+        than most tests.
+        """
+        placement = PlacementEntry(cluster=CLUSTER_ID, namespace=self.namespace)
+        async with CatalogRegistry.connect(self.platform.dsn) as registry:
+            await registry.apply(
+                [WorkspaceEntry(id=self.workspace, customer="acme", placements=(placement,))]
+            )
+            placed = await registry.placement(self.workspace, CLUSTER_ID)
+        objects = yaml.safe_dump_all(workspace_objects(placed, OperatorAccount()))
+        await self.platform.kubectl("apply", "--server-side", "-f", "-", stdin=objects)
+
+    async def may_use_it(self) -> None:
+        """Binds the template to the workspace."""
+        binding = BindingEntry(template=self.template_id, workspace=self.workspace)
+        async with CatalogRegistry.connect(self.platform.dsn) as registry:
+            await registry.apply([binding])
 
     async def claim(self, name: str, **spec: Any) -> Claim:
         """Applies a claim as a user would."""

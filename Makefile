@@ -5,8 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# Files of tests side by side, each worker with a control plane and an operator of its own.
-ABREAST := --numprocesses 2 --dist loadfile
+# Two files of tests at once, in their order; each worker has a control plane and an operator of its own.
+ABREAST := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## List the commands

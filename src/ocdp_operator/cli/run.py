@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from pathlib import Path
+from threading import Timer
 from typing import Annotated
 
 import structlog
@@ -20,6 +22,9 @@ _log = structlog.get_logger(__name__)
 
 _ALLOCATIONS = 50_000
 """Between two collections of the youngest objects: 4 % less CPU for each claim, for 5 MiB (benchmarks/README.md)."""
+
+WAY_OUT = 20.0
+"""Seconds in which whatever was begun must let go, once the Lease is given back."""
 
 
 def run(
@@ -52,4 +57,20 @@ async def _run(settings: Settings) -> None:
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS, 20, 20)
     async with Operator.built(settings) as operator:
-        await operator.run(stop)
+        try:
+            await operator.run(stop)
+        finally:
+            _end_in_time(loop)
+
+
+def _end_in_time(loop: asyncio.AbstractEventLoop) -> None:
+    """A process that works no more must end, or nobody starts another one: tasks of kopf may wait for ever for a new login."""
+
+    def end() -> None:
+        left = sorted(task.get_name() for task in asyncio.all_tasks(loop))
+        _log.critical("ended by force", seconds=WAY_OUT, left=left)
+        os._exit(FAILED)
+
+    timer = Timer(WAY_OUT, end)
+    timer.daemon = True
+    timer.start()

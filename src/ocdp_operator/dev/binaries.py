@@ -22,7 +22,7 @@ from ocdp_operator.dev.recipes import KUBERNETES, KWOK_STAGES, RECIPES, Recipe, 
 Report = Callable[[str], None]
 
 _ASSETS: Final = "KUBEBUILDER_ASSETS"
-_ASK_SECONDS: Final = 20.0
+_ASK_SECONDS: Final = 60.0
 _BARE: Final = {"PATH": os.defpath, "HOME": os.devnull}
 
 

@@ -83,17 +83,7 @@ async def offer_templates(team: Team) -> None:
     await team.platform.ocdp("binding", "apply", "-f", "-", stdin=yaml.safe_dump_all(bindings))
 
 
-# A Deployment that goes back to a ReplicaSet it had keeps the condition ProgressDeadlineExceeded of the revision that failed until a
-# pod of the old one is made; in that moment the claim is told of a deadline that is not its own. The file is as it should be.
-STALE_DEADLINE = pytest.mark.xfail(
-    strict=False, reason="a deadline of the revision that failed may be told after the claim went back"
-)
-DEFECTS = {"upgrade-failed": (STALE_DEADLINE,)}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=DEFECTS.get(name, ()), id=name) for name in SITUATIONS]
-)
+@pytest.mark.parametrize("name", SITUATIONS)
 async def test_a_user_sees(name: str, stage: Stage, golden: Golden):
     async with SITUATIONS[name](stage, name):
         last = ""

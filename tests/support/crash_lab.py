@@ -156,7 +156,11 @@ class Lab:
         if not scenario.gone:
             await self._seen_or_held(names, looks, "was looked at")
         await self._let_flow(names)
-        await eventually(self._all_held, "every claim is held at its point", seconds=SECONDS)
+        try:
+            await eventually(self._all_held, "every claim is held at its point", seconds=SECONDS)
+        except AssertionError as error:
+            calls = self.proxy.lines(self.control)
+            raise AssertionError("\n".join([str(error), *self._missing(), "the control:", *calls])) from None
         await self.at_rest([self.control], gone=scenario.gone, as_=scenario.ends)
         return names
 
@@ -214,8 +218,10 @@ class Lab:
         )
 
     async def _all_held(self) -> bool:
-        missing = sorted(self.named(name) for name in self.at.keys() - self.proxy.held)
-        return not missing
+        return not self._missing()
+
+    def _missing(self) -> list[str]:
+        return sorted(self.named(name) for name in self.at.keys() - self.proxy.held)
 
     async def _rolled_out(self) -> bool:
         found = await self.team.platform.get("deployments,statefulsets", "-n", self.team.namespace)

@@ -33,6 +33,8 @@ class Evidence:
     """None: no time is known, and nothing counts as late."""
     was_healthy: bool = False
     """What is applied was healthy since it is asked for."""
+    applied: datetime | None = None
+    """When what is applied was applied first; a deadline that passed before speaks of what was there before."""
     stands: bool = False
     """The last verdict that was told is Healthy."""
     at_rest: bool = False

@@ -65,9 +65,26 @@ def deployment(seen: Seen) -> Finding:
     short = _rollout(seen.spec, status) or _conditions(seen.spec, progress, status)
     rolling = bool(progress) and progress.get("reason") != "NewReplicaSetAvailable"
     if short is not None:
-        overdue = progress.get("reason") == "ProgressDeadlineExceeded"
-        return _explained(replace(short, rolling=rolling), seen, overdue=overdue)
+        return _explained(replace(short, rolling=rolling), seen, overdue=_is_overdue(seen, progress))
     return _leftovers(seen) or HEALTHY
+
+
+def _is_overdue(seen: Seen, progress: Mapping[str, Any]) -> bool:
+    """Its controller says so, of what is applied.
+
+    A Deployment that goes back to a ReplicaSet which it had keeps the condition of the one that failed until a pod is made
+    (kubernetes, deployment/sync.go: a condition that exists is left when the ReplicaSet is found).
+    """
+    if progress.get("reason") != "ProgressDeadlineExceeded":
+        return False
+    applied, said, now = (
+        seen.evidence.applied,
+        moment(progress.get("lastUpdateTime") or ""),
+        seen.evidence.now,
+    )
+    if applied is None or said is None or now is None or said >= applied:
+        return True
+    return now - applied > timedelta(seconds=number(seen.spec, "progressDeadlineSeconds", _NO_DEADLINE))
 
 
 def stateful_set(seen: Seen) -> Finding:

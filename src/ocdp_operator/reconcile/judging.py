@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -18,6 +18,7 @@ from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Health, assess
 from ocdp_operator.plan.pod_causes import moment
 from ocdp_operator.plan.refused_pods import why_missing
+from ocdp_operator.plan.running import rendered_input
 from ocdp_operator.reconcile.run import Run
 
 _log = structlog.get_logger(__name__)
@@ -61,10 +62,20 @@ def _evidence(run: Run, live: Mapping[ObjectRef, Observed]) -> Evidence:
         pods=run.ports.observations.pods_of_claim(run.claim.key),
         now=run.now(),
         was_healthy=was_healthy,
+        applied=_applied(run),
         at_rest=not run.claim.spec.running,
         stands=was_healthy and known is not None and known.status is Truth.TRUE,
         drifted=_drifted(run, live) if run.claim.spec.running else frozenset(),
     )
+
+
+def _applied(run: Run) -> datetime | None:
+    """When what is applied was applied first: just now, when no history tells of it yet; None while an apply is unfinished."""
+    newest = next(iter(run.claim.status.history), None)
+    if newest is None or not run.facts.applied:
+        return None
+    known = newest.input_digest == rendered_input(run.facts.input_digest)
+    return moment(newest.first_applied) if known else run.now()
 
 
 def _drifted(run: Run, live: Mapping[ObjectRef, Observed]) -> frozenset[ObjectRef]:

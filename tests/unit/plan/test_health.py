@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from ocdp_operator.errors import Reason
 from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Health, Verdict, assess
 from tests.support.builders import by_ref, entry, observed
+from tests.support.pods import NOW
 
 HEALTHY, PROGRESSING, FAILED = Verdict.HEALTHY, Verdict.PROGRESSING, Verdict.FAILED
 
@@ -195,6 +198,32 @@ def test_a_message_of_a_controller_is_made_fit_for_one_line():
 
     assert health.message.isprintable()
     assert len(health.message.encode()) <= 1024
+
+
+def overdue(told: datetime, *, applied: datetime) -> Health:
+    """Of a Deployment without pods, whose controller told then that its deadline had passed."""
+    said = conditions(("Progressing", "False", "ProgressDeadlineExceeded"))[0]
+    said["lastUpdateTime"] = told.strftime("%Y-%m-%dT%H:%M:%SZ")
+    status = {**pods(0), "conditions": [said]}
+    live = observed("Deployment", "ide-x", spec={"progressDeadlineSeconds": 600}, status=status)
+    evidence = Evidence(now=NOW, applied=applied)
+    return assess(Inventory.of([entry("Deployment", "ide-x")]), by_ref(live), evidence)
+
+
+STALE = {
+    "the deadline of what was there before": (60, 90, PROGRESSING, Reason.NO_PODS),
+    "its own deadline": (60, 50, FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED),
+    "nobody says so again, and it is": (601, 610, FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED),
+}
+
+
+@pytest.mark.parametrize(("applied", "told", "verdict", "reason"), STALE.values(), ids=STALE)
+def test_a_deployment_that_goes_back_is_not_late_by_the_deadline_of_what_failed(
+    applied, told, verdict, reason
+):
+    health = overdue(NOW - timedelta(seconds=told), applied=NOW - timedelta(seconds=applied))
+
+    assert (health.verdict, health.reason) == (verdict, reason)
 
 
 @given(

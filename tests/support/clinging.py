@@ -1,10 +1,11 @@
-"""An operator whose part never lets go, whatever it is told."""
+"""An operator whose part does not let go, as often as ``CLINGS`` says."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from ocdp_operator.cli import run
 from ocdp_operator.cli.app import main
@@ -18,11 +19,9 @@ class Clinging:
 
 
 async def cling() -> None:
-    while True:
-        try:
+    for _ in range(int(os.environ["CLINGS"])):
+        with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            continue
 
 
 @asynccontextmanager
@@ -31,7 +30,7 @@ async def built(_: object) -> AsyncIterator[Clinging]:
 
 
 Operator.built = built  # type: ignore[method-assign,assignment]
-run.WAY_OUT = 0.5
+run.WAY_OUT = 2.0
 
 if __name__ == "__main__":
     main()

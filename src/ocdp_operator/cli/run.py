@@ -25,6 +25,8 @@ _ALLOCATIONS = 50_000
 
 WAY_OUT = 20.0
 """Seconds in which whatever was begun must let go, once the Lease is given back."""
+_AGAIN = 0.2
+"""Seconds until a task that did not end is told so again."""
 
 
 def run(
@@ -56,15 +58,29 @@ async def _run(settings: Settings) -> None:
     # What is loaded by now stays; and reconciles leave few cycles behind, so that the collector may come less often.
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS, 20, 20)
-    async with Operator.built(settings) as operator:
-        try:
-            await operator.run(stop)
-        finally:
-            _end_in_time(loop)
+    try:
+        async with Operator.built(settings) as operator:
+            try:
+                await operator.run(stop)
+            finally:
+                _end_in_time(loop)
+    finally:
+        await _let_go()
+
+
+async def _let_go() -> None:
+    """Returns when no other task is left. asyncio itself tells each of them to end once, and waits for ever.
+
+    A watch of kopf that waits for a new login takes that for the end of its pause, and goes on (kopf 1.45.2, clients/api.py: stream).
+    """
+    while left := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=_AGAIN)
 
 
 def _end_in_time(loop: asyncio.AbstractEventLoop) -> None:
-    """A process that works no more must end, or nobody starts another one: tasks of kopf may wait for ever for a new login."""
+    """A process that works no more must end, or nobody starts another one."""
 
     def end() -> None:
         left = sorted(task.get_name() for task in asyncio.all_tasks(loop))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -53,7 +54,20 @@ _JSON = st.recursive(
 def test_no_difference_is_invented(one: Any, other: Any) -> None:
     assert not list(differences(one, one))
     if not list(differences(one, other)):
-        assert sorted(map(repr, one)) == sorted(map(repr, other)) if isinstance(one, list) else one == other
+        assert unordered(one) == unordered(other)
+
+
+def unordered(value: Any) -> str:
+    """The value as JSON, with everything in it in one order."""
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ",".join(sorted(f"{json.dumps(key)}:{unordered(each)}" for key, each in value.items()))
+            + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ",".join(sorted(map(unordered, value))) + "]"
+    return json.dumps(value)
 
 
 def test_what_the_server_keeps_for_itself_is_not_compared() -> None:

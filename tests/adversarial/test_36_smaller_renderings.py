@@ -11,7 +11,7 @@ from ocdp_operator.dev.operator import OperatorProcess
 from tests.adversarial.conftest import told
 from tests.support.apps import app_files, document
 from tests.support.commands import Ocdp
-from tests.support.world import Team, condition, eventually
+from tests.support.world import Team, condition, eventually, is_ready
 
 _WITHOUT_VOLUME = [
     {"from": "values.greeting", "configFile": {"configMap": "web-config", "file": "settings.yaml", "pointer": "/greeting"}},
@@ -123,18 +123,34 @@ async def test_36_an_approval_of_a_set_that_changed_meanwhile_approves_nothing(t
 
 
 async def test_36_a_base_that_renders_nothing_is_refused_and_deletes_nothing(team: Team):
-    await team.claim("ide", upgradePolicy="Auto")
-    await team.ready("ide")
+    await team.claim("ide")
+    await team.claim("ide2", upgradePolicy="Auto")
+    for name in ("ide", "ide2"):
+        await team.ready(name)
     before = await uids(team)
     nothing = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": []}
     secret = [{"from": "values.password", "secret": {"key": "PASSWORD"}}]
     await team.record(
         {"web/base/kustomization.yaml": document(nothing)}, mappings=secret, components=[], examples=[]
     )
+    await team.claim("ide", templateRevision=2)
     claim = await team.until("ide", "Stalled", "True")
     assert condition(claim, "Stalled")["reason"] in ("EmptyBuild", "BuildFailed")
-    assert "pendingPrune" not in claim["status"]
+
+    async def went_back() -> bool:
+        return bool((await team.get_claim("ide2"))["status"]["template"].get("failed") == 2)
+
+    await eventually(went_back, "the claim that follows goes back")
+    following = await team.ready("ide2")
+    assert not any("pendingPrune" in each["status"] for each in (claim, following))
     assert await uids(team) == before
     await team.publish()
-    await team.ready("ide")
+    await team.claim("ide", templateRevision=3)
+    for name in ("ide", "ide2"):
+        await eventually(lambda name=name: on_the_third(team, name), f"{name} is on the third revision")
     assert await uids(team) == before
+
+
+async def on_the_third(team: Team, name: str) -> bool:
+    claim = await team.get_claim(name)
+    return bool(is_ready(claim) and claim["status"]["template"]["revision"] == 3)

@@ -80,4 +80,5 @@ def _described(lines: list[str], clean: Callable[[str], str]) -> Iterator[str]:
 
 
 def _without_age(row: str) -> str:
-    return re.sub(r"\d+[smh]\S*( \(x\d+ over \S+\))?", "", row)
+    """The column is as wide as its oldest age: how it is filled says nothing either."""
+    return " ".join(re.sub(r"\d+[smh]\S*( \(x\d+ over \S+\))?", "", row).split())

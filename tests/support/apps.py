@@ -112,6 +112,11 @@ def stateful_set() -> dict[str, Any]:
     return body | {"spec": {**spec, "serviceName": "web", "volumeClaimTemplates": [volume]}}
 
 
+def component(**parts: list[Any]) -> bytes:
+    """The kustomization of a component."""
+    return document({"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", **parts})
+
+
 def app_files(**changes: bytes) -> Files:
     """The application's files; ``changes`` are keyed by the file's stem in the base, an empty value drops the file."""
     objects = {
@@ -127,16 +132,11 @@ def app_files(**changes: bytes) -> Files:
         "resources": [f"{name}.yaml" for name in objects],
         "configMapGenerator": [{"name": "web-config", "files": ["settings.yaml"]}],
     }
-    component = {
-        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
-        "kind": "Component",
-        "resources": ["policy.yaml"],
-    }
     return {
         "web/base/kustomization.yaml": document(base),
         **{f"web/base/{name}.yaml": content for name, content in objects.items()},
         "web/base/settings.yaml": b"greeting: hello\nlimits:\n  requests: 10\n",
-        "web/components/guarded/kustomization.yaml": document(component),
+        "web/components/guarded/kustomization.yaml": component(resources=["policy.yaml"]),
         "web/components/guarded/policy.yaml": document(_POLICY),
     }
 

@@ -33,15 +33,13 @@ async def ready(stage: Stage, name: str) -> AsyncIterator[None]:
 
 @HEALTH.add
 async def image_pull_failed(stage: Stage, name: str) -> AsyncIterator[None]:
-    await stage.submit(name)
-    await stage.team.until(name, "Ready", "False")
+    await stage.fails(name)
     yield
 
 
 @HEALTH.add
 async def crash_loop(stage: Stage, name: str) -> AsyncIterator[None]:
-    await stage.submit(name)
-    await stage.team.until(name, "Ready", "False")
+    await stage.fails(name)
     yield
 
 
@@ -95,8 +93,7 @@ async def quota_exceeded(stage: Stage, name: str) -> AsyncIterator[None]:
     }
     await stage.kubectl("create", "-f", "-", stdin=yaml.safe_dump(quota))
     await stage.refuses(plain_pod(stage.team.namespace, name), "exceeded quota: small")
-    await stage.submit(name, stage.of("unmetered"))
-    await stage.team.until(name, "Ready", "False", "QuotaExceeded")
+    await stage.fails(name, stage.of("unmetered"), reason="QuotaExceeded")
     yield
     await stage.kubectl("delete", "resourcequota", "small")
 

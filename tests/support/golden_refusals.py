@@ -16,22 +16,19 @@ OUTAGES: Final = Situations()
 @REFUSALS.add
 async def template_not_available(stage: Stage, name: str) -> AsyncIterator[None]:
     """It is not there, or not for this workspace: the claim's owner cannot tell which."""
-    await stage.submit(name, stage.of("unknown"))
-    await stage.team.until(name, "Ready", "False", "TemplateNotAvailable")
+    await stage.fails(name, stage.of("unknown"), reason="TemplateNotAvailable")
     yield
 
 
 @REFUSALS.add
 async def workspace_mismatch(stage: Stage, name: str) -> AsyncIterator[None]:
-    await stage.submit(name, workspaceId="another-team")
-    await stage.team.until(name, "Ready", "False", "WorkspaceMismatch")
+    await stage.fails(name, workspaceId="another-team", reason="WorkspaceMismatch")
     yield
 
 
 @REFUSALS.add
 async def invalid_values(stage: Stage, name: str) -> AsyncIterator[None]:
-    await stage.submit(name, values={"storageGi": 5000, "colour": "red"})
-    await stage.team.until(name, "Ready", "False", "InvalidValues")
+    await stage.fails(name, values={"storageGi": 5000, "colour": "red"}, reason="InvalidValues")
     yield
 
 
@@ -52,8 +49,7 @@ async def ownership_conflict(stage: Stage, name: str) -> AsyncIterator[None]:
         "spec": {"ports": [{"port": 80}]},
     }
     await stage.kubectl("create", "-f", "-", stdin=yaml.safe_dump(service))
-    await stage.submit(name)
-    await stage.team.until(name, "Ready", "False", "OwnershipConflict")
+    await stage.fails(name, reason="OwnershipConflict")
     yield
 
 
@@ -69,22 +65,23 @@ async def access_revoked(stage: Stage, name: str) -> AsyncIterator[None]:
 @REFUSALS.add
 async def retained(stage: Stage, name: str) -> AsyncIterator[None]:
     """A claim made anew meets what the one before it left."""
+    await _made_anew(stage, name)
+    yield
+
+
+async def _made_anew(stage: Stage, name: str) -> str:
+    """Deletes a claim that was ready, and makes it again; with the UID of the one before."""
     await stage.ready(name)
+    former = str((await stage.team.get_claim(name))["metadata"]["uid"])
     await stage.team.delete(name)
     await stage.team.gone(name)
-    await stage.submit(name)
-    await stage.team.until(name, "Ready", "False", "OwnershipConflict")
-    yield
+    await stage.fails(name, reason="OwnershipConflict")
+    return former
 
 
 @REFUSALS.add
 async def adopted(stage: Stage, name: str) -> AsyncIterator[None]:
-    await stage.ready(name)
-    former = (await stage.team.get_claim(name))["metadata"]["uid"]
-    await stage.team.delete(name)
-    await stage.team.gone(name)
-    await stage.submit(name)
-    await stage.team.until(name, "Ready", "False", "OwnershipConflict")
+    former = await _made_anew(stage, name)
     await stage.kubectl("annotate", "wc", name, f"ocdp.io/adopt={former}")
     await stage.team.ready(name)
     await stage.told(name, "HealthCheckSucceeded")

@@ -38,6 +38,11 @@ class Stage:
         await self.team.ready(name)
         await self.told(name, "HealthCheckSucceeded")
 
+    async def fails(self, name: str, template_id: str = "", reason: str = "", **spec: Any) -> None:
+        """Creates a claim that never gets Ready, and waits until it says so."""
+        await self.submit(name, template_id, **spec)
+        await self.team.until(name, "Ready", "False", reason)
+
     async def change(self, name: str, **spec: Any) -> None:
         """Edits the claim's spec."""
         patch = yaml.safe_dump({"spec": spec})

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ocdp_operator.model.kinds import RUNTIME_KINDS
-from tests.support.apps import Files, app_files, claim, deployment, document, template
+from tests.support.apps import Files, app_files, claim, component, deployment, document, template
 from tests.support.audit import Change
 from tests.support.commands import Ended, Ocdp
 from tests.support.world import Claim, Team, condition, eventually, is_ready
@@ -95,14 +95,9 @@ def files(*, after: bool = False) -> Files:
     tier = {"metadata": {"name": "web"}, "apiVersion": "apps/v1", "kind": "Deployment"}
     label = {"example.test/tier": "second" if after else "first"}
     tier |= {"spec": {"selector": {"matchLabels": label}, "template": {"metadata": {"labels": label}}}}
-    component = {
-        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
-        "kind": "Component",
-        "patches": [{"path": "tier.yaml"}],
-    }
     return found | {
         "web/components/guarded/policy.yaml": document(policy),
-        "web/components/tier/kustomization.yaml": document(component),
+        "web/components/tier/kustomization.yaml": component(patches=[{"path": "tier.yaml"}]),
         "web/components/tier/tier.yaml": document(tier),
         **_set(after=after),
         **_balanced(),
@@ -120,13 +115,8 @@ def _set(*, after: bool) -> Files:
     spec = {"serviceName": "web", "selector": {"matchLabels": labels}, "template": template}
     spec["podManagementPolicy"] = "Parallel" if after else "OrderedReady"
     body = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "set"}, "spec": spec}
-    component = {
-        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
-        "kind": "Component",
-        "resources": ["set.yaml"],
-    }
     return {
-        "web/components/set/kustomization.yaml": document(component),
+        "web/components/set/kustomization.yaml": component(resources=["set.yaml"]),
         "web/components/set/set.yaml": document(body),
     }
 
@@ -134,13 +124,8 @@ def _set(*, after: bool) -> Files:
 def _balanced() -> Files:
     """A component that brings the Service a load balancer, which a profile may say something of."""
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
-    component = {
-        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
-        "kind": "Component",
-        "patches": [{"path": "service.yaml"}],
-    }
     return {
-        "web/components/balanced/kustomization.yaml": document(component),
+        "web/components/balanced/kustomization.yaml": component(patches=[{"path": "service.yaml"}]),
         "web/components/balanced/service.yaml": document(service | {"spec": {"type": "LoadBalancer"}}),
     }
 
@@ -155,9 +140,9 @@ def template_of(team: Team, *, after: bool = False) -> dict[str, Any]:
         properties[name] = {
             "type": "string", "title": name, "description": f"Brings {name}.", "enum": ["yes", "no"], "default": "no",
         }  # fmt: skip
-        component = f"web/components/{name}"
-        body["mappings"].append({"from": f"values.{name}", "components": {"yes": component, "no": None}})
-        body["components"].append(component)
+        path = f"web/components/{name}"
+        body["mappings"].append({"from": f"values.{name}", "components": {"yes": path, "no": None}})
+        body["components"].append(path)
     body["examples"] = [{"greeting": "hi", "guarded": "yes", "tier": "yes", "balanced": "yes", "set": "yes"}]
     if after:
         target = {"configMap": "web-config", "file": "settings.yaml", "pointer": "/title"}

@@ -160,13 +160,7 @@ class KubeCluster:
 
     async def lets_volumes_grow(self, storage_class: str) -> bool | None:
         """As the port says; without the right to look there is no telling either, and the log says so."""
-        try:
-            return await storage.lets_volumes_grow(self._client, storage_class)
-        except Waiting as error:
-            if error.reason is not Reason.FORBIDDEN:
-                raise
-            _log.warning("not known whether volumes may grow", code=error.reason, error=error.message)
-            return None
+        return await storage.lets_volumes_grow(self._client, storage_class, _may_not_look)
 
     async def retain_volumes(self, namespace: str, observed: Observed, *, deleted: str) -> None:
         """As the port says, by a merge patch: a StatefulSet that goes is not applied anew."""
@@ -390,3 +384,7 @@ def _event_body(event: ClaimEvent, now: datetime) -> dict[str, Any]:
         "lastTimestamp": moment,
         "count": 1,
     }
+
+
+def _may_not_look(error: Waiting) -> None:
+    _log.warning("not known whether volumes may grow", code=error.reason, error=error.message)

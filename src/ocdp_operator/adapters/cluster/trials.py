@@ -10,7 +10,6 @@ import orjson
 from ocdp_operator.adapters.cluster import paths, storage
 from ocdp_operator.adapters.cluster.client import KubeClient
 from ocdp_operator.adapters.cluster.refusals import Request, require
-from ocdp_operator.errors import Reason, Waiting
 from ocdp_operator.model.kinds import SECRET
 from ocdp_operator.model.objects import Manifest, ObjectRef
 
@@ -33,12 +32,8 @@ class KubeTrials:
 
     async def lets_volumes_grow(self, storage_class: str) -> bool | None:
         """Whether volumes of this StorageClass may grow; None when there is no telling."""
-        try:
-            return await storage.lets_volumes_grow(self._client, storage_class)
-        except Waiting as error:
-            if error.reason is not Reason.FORBIDDEN:
-                raise
-            return None  # few users may look; the API server judges then
+        # Few users may look; the API server judges then.
+        return await storage.lets_volumes_grow(self._client, storage_class, lambda _: None)
 
     async def applied(self, namespace: str, manifest: Manifest) -> Mapping[str, Any]:
         """The object as it would be once the operator applied it; the API server stores nothing.

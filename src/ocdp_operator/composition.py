@@ -58,6 +58,10 @@ from ocdp_operator.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
+AGAIN: float = 5.0
+"""Seconds until a part that did not end is told so again: what it does on its way out is not to be cut short."""
+WITHIN: float = 15.0
+"""Seconds in which the parts must end; then the Lease is given back all the same, after which nothing can be written."""
 _ALPHABETS: Final = {
     Alphabet.ALPHANUMERIC: string.ascii_letters + string.digits,
     Alphabet.HEX: "0123456789abcdef",
@@ -258,9 +262,22 @@ async def _first(stop: asyncio.Event, *running: Coroutine[Any, Any, None], ends:
                 raise RuntimeError("a part of the operator ended by itself")
         return not stop.is_set()
     finally:
-        for task in (*tasks, stopping):
+        await ended((*tasks, stopping), again=AGAIN, within=WITHIN)
+
+
+async def ended(tasks: Collection[asyncio.Task[Any]], *, again: float, within: float) -> None:
+    """Tells the tasks to end, anew each ``again`` seconds, and returns when none is left, or ``within`` seconds are over.
+
+    asyncio itself tells a task once, and waits for ever. A watch of kopf that waits for a new login takes that for the end of its
+    pause, and goes on (kopf 1.45.2, clients/api.py: stream).
+    """
+    loop = asyncio.get_running_loop()
+    left, until = set(tasks), loop.time() + within
+    while left and loop.time() < until:
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+        done, left = await asyncio.wait(left, timeout=min(again, until - loop.time()))
+        await asyncio.gather(*done, return_exceptions=True)
 
 
 @asynccontextmanager

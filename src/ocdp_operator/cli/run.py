@@ -48,7 +48,7 @@ def run(
 
 async def _run(settings: Settings) -> None:
     # Imported here: it loads every adapter and kopf, which the other commands do without.
-    from ocdp_operator.composition import Operator  # noqa: PLC0415
+    from ocdp_operator.composition import Operator, ended  # noqa: PLC0415
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,27 +65,19 @@ async def _run(settings: Settings) -> None:
             finally:
                 _end_in_time(loop)
     finally:
-        await _let_go()
-
-
-async def _let_go() -> None:
-    """Returns when no other task is left. asyncio itself tells each of them to end once, and waits for ever.
-
-    A watch of kopf that waits for a new login takes that for the end of its pause, and goes on (kopf 1.45.2, clients/api.py: stream).
-    """
-    while left := asyncio.all_tasks() - {asyncio.current_task()}:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=_AGAIN)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        await ended(left, again=_AGAIN, within=WAY_OUT)
 
 
 def _end_in_time(loop: asyncio.AbstractEventLoop) -> None:
     """A process that works no more must end, or nobody starts another one."""
 
     def end() -> None:
-        left = sorted(task.get_name() for task in asyncio.all_tasks(loop))
-        _log.critical("ended by force", seconds=WAY_OUT, left=left)
-        os._exit(FAILED)
+        try:
+            left = sorted(task.get_name() for task in asyncio.all_tasks(loop))
+            _log.critical("ended by force", seconds=WAY_OUT, left=left)
+        finally:
+            os._exit(FAILED)
 
     timer = Timer(WAY_OUT, end)
     timer.daemon = True

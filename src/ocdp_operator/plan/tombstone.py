@@ -114,11 +114,16 @@ class VolumeSeries:
 def volume_series(name: str, spec: Mapping[str, Any]) -> tuple[VolumeSeries, ...]:
     """Of a StatefulSet of this name and spec."""
     first = _number((spec.get("ordinals") or {}).get("start"), 0)
-    least = max(1, min(_MOST_ORDINALS, _number(spec.get("replicas"), 1)))
+    least = max(1, min(_MOST_ORDINALS, replicas_of(spec)))
     return tuple(
         VolumeSeries(f"{template['metadata']['name']}-{name}-", first, least)
         for template in spec.get("volumeClaimTemplates") or ()
     )
+
+
+def replicas_of(spec: Mapping[str, Any]) -> int:
+    """How many pods are asked for."""
+    return _number(spec.get("replicas"), 1)
 
 
 def _number(said: Any, default: int) -> int:

@@ -101,12 +101,14 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observ
     """The object as it is then, and what was done: ``configured``, ``created`` or ``adopted``."""
     cluster, observed, action = run.ports.cluster, None, "created"
     if entry.uid and await _is_recorded(run, entry):
+        if manifest.ref.kind == STATEFUL_SET.kind:
+            await check_volumes(run, manifest, beside=_pods_of(run, manifest.ref))
         with suppress(Conflict):  # gone, or another object by now: as if none were recorded
             observed = await cluster.apply(run.namespace, await as_to_live(run, manifest), uid=entry.uid)
     if observed is None:
         if entry.uid:
             await _still_asked_for(run)  # it may have gone because the claim did
-        elif manifest.ref.kind == STATEFUL_SET.kind:
+        if manifest.ref.kind == STATEFUL_SET.kind:
             await check_volumes(run, manifest)
         try:
             observed = await cluster.apply(run.namespace, manifest, uid="")
@@ -119,6 +121,13 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observ
     if manifest.ref.kind == STATEFUL_SET.kind:
         await reclaim_volumes(run, manifest)
     return await reclaim(run, observed), action
+
+
+def _pods_of(run: Run, ref: ObjectRef) -> int:
+    """How many the StatefulSet has already, by its spec; none where it was not seen yet."""
+    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(ref)
+    spec = seen.body.get("spec") or {} if seen is not None else {}
+    return int(spec.get("replicas") or 0)
 
 
 async def _still_asked_for(run: Run) -> None:

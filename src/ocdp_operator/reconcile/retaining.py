@@ -17,6 +17,7 @@ from ocdp_operator.plan.tombstone import (
     is_of_set,
     is_retained,
     owners_in,
+    replicas_of,
     says_retained,
     tombstone,
     volume_series,
@@ -64,35 +65,41 @@ async def reclaim_volumes(run: Run, manifest: Manifest) -> None:
     adopted = run.claim.annotations.get(ADOPT)
     if adopted is None:
         return
-    async for volume in _volumes(run, manifest.ref.name, manifest.body.get("spec") or {}):
+    async for _, volume in _volumes(run, manifest.ref.name, manifest.body.get("spec") or {}):
         said = tombstone(volume)
         if said is not None and (said.claim, said.claim_uid) == (run.claim.key, adopted):
             await reclaim(run, volume)
 
 
-async def check_volumes(run: Run, manifest: Manifest) -> None:
-    """Returns when every volume that a new StatefulSet would take by its name is this claim's, or of a claim that it adopts.
+async def check_volumes(run: Run, manifest: Manifest, *, beside: int | None = None) -> None:
+    """Returns when every volume that a StatefulSet would take by its name is labelled as this claim's, or is of one that it adopts.
 
-    Its controller asks nobody: it mounts what has the name, and under ``Delete`` takes it along. So a volume that somebody
+    It is new, or gets more pods than the ``beside`` that it has, with their volumes. Its controller asks nobody: it mounts what has the name, and under ``Delete`` takes it along. So a volume that somebody
     made, or another claim, is refused like any object in the way. Raises Stalled(OwnershipConflict).
     """
     name, key = manifest.ref.name, run.claim.key
     allowed = {run.claim.uid, run.claim.annotations.get(ADOPT)}
-    async for volume in _volumes(run, name, manifest.body.get("spec") or {}):
+    spec = manifest.body.get("spec") or {}
+    wanted = replicas_of(spec)
+    if beside is not None and beside >= wanted:
+        return
+    async for pod, volume in _volumes(run, name, spec):
+        if pod < (beside or 0):
+            continue
         said = tombstone(volume)
         if said is not None and said.claim != key:
             message = f"{volume.ref} was kept from another claim, {said.claim.name}."
             raise Stalled(Reason.OWNERSHIP_CONFLICT, message)
         if said is not None and said.claim_uid not in allowed:
             raise kept_from_former(volume.ref, said.claim_uid, key)
-        if not is_of_set(volume, name, key.name):
+        if pod < max(1, wanted) and not is_of_set(volume, name, key.name):
             raise _found_there(volume, run)
 
 
 def _found_there(volume: Observed, run: Run) -> Stalled:
     what = f"{volume.ref} exists already, and {run.claim.key.name} would take it over by its name."
     remedy = ""
-    if volume.mark is None:
+    if volume.mark is None and INSTANCE not in volume.labels:
         label = f"{INSTANCE}={run.claim.key.name}"
         remedy = (
             f"If it is to be this claim's: kubectl label pvc -n {run.namespace} {volume.ref.name} {label}"
@@ -125,15 +132,15 @@ async def _retain(run: Run, live: Observed, disowned: Collection[str] = ()) -> N
     run.progress.changed = True
 
 
-async def _volumes(run: Run, name: str, spec: Mapping[str, Any]) -> AsyncIterator[Observed]:
-    """Those of a StatefulSet that exist; also beyond its replicas, where it had more of them once."""
+async def _volumes(run: Run, name: str, spec: Mapping[str, Any]) -> AsyncIterator[tuple[int, Observed]]:
+    """Those of a StatefulSet that exist, each with the number of its pod from 0; also beyond its replicas, where it had more once."""
     for series in volume_series(name, spec):
         ordinal = series.first
         while True:
             ref = ObjectRef(PVC.group, PVC.kind, series.name(ordinal))
             volume = await run.ports.cluster.get(run.namespace, ref)
             if volume is not None:
-                yield volume
+                yield ordinal - series.first, volume
             elif ordinal >= series.first + series.least - 1:
                 break
             ordinal += 1

@@ -12,24 +12,16 @@ from ocdp_operator.errors import Reason
 from ocdp_operator.model.names import ADOPT, RETAINED
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app
-
-VOLUME, SECRET, OF_SET = (
-    ("PersistentVolumeClaim", "ide-data"),
-    ("Secret", "ide-credentials"),
-    ("PersistentVolumeClaim", "data-ide-db-0"),
+from tests.support.set_world import (
+    OF_SET,
+    SECRET,
+    SELECTOR,
+    TOMBSTONE,
+    VOLUME,
+    database,
+    failure,
+    put_volume,
 )
-_SELECTOR = {"app.kubernetes.io/instance": "ide", "app.kubernetes.io/name": "db"}
-
-
-def database(replicas: int = 1) -> Any:
-    template = {"metadata": {"labels": _SELECTOR}, "spec": builders.pod_spec()}
-    spec = {
-        "replicas": replicas,
-        "selector": {"matchLabels": _SELECTOR},
-        "template": template,
-        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}],
-    }
-    return builders.manifest("StatefulSet", "ide-db", spec=spec)
 
 
 @pytest.fixture
@@ -45,16 +37,6 @@ async def world() -> World:
     )  # fmt: skip
     await made.settle()
     return made
-
-
-def put_volume(world: World, name: str = "data-ide-db-0", **metadata: Any) -> None:
-    body = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "labels": _SELECTOR, **metadata},
-        "spec": {},
-    }
-    world.cluster.put(builders.NAMESPACE, body, manager="kube-controller-manager")
 
 
 def said(world: World, kind: str, name: str) -> dict[str, Any]:
@@ -81,11 +63,6 @@ def settle_stateful_sets(world: World) -> None:
     for (namespace, ref), raw in list(world.cluster.objects.items()):
         if ref.kind == "StatefulSet":
             world.cluster.set_status(namespace, ref, observedGeneration=raw["metadata"]["generation"])
-
-
-async def failure(world: World) -> Any:
-    await world.reconcile(2)
-    return (await world.claim()).status.failure
 
 
 @pytest.mark.parametrize("place", [VOLUME, SECRET, OF_SET], ids=["volume", "credentials", "volume of a set"])
@@ -176,7 +153,7 @@ async def test_under_delete_a_volume_that_was_kept_from_another_claim_stays(worl
         world,
         "data-ide-db-7",
         annotations={RETAINED: json.dumps(TOMBSTONE)},
-        labels={**_SELECTOR, RETAINED: "true"},
+        labels={**SELECTOR, RETAINED: "true"},
     )
     world.ask_for(deletionPolicy="Delete")
     await world.reconcile(2)
@@ -255,16 +232,6 @@ async def test_a_set_takes_no_volume_of_a_former_claim_by_its_name_alone():
     assert said(world, *OF_SET) == {}
 
 
-TOMBSTONE = {
-    "claim": "ns-a/ide",
-    "uid": "former",
-    "template": "t",
-    "revision": 1,
-    "workspace": "w",
-    "since": "x",
-}
-
-
 @pytest.mark.parametrize("adopt", [None, "former"], ids=["not asked for", "asked for"])
 async def test_a_tombstone_alone_gives_nothing_to_anybody(adopt: str | None):
     world = World(app())
@@ -272,7 +239,7 @@ async def test_a_tombstone_alone_gives_nothing_to_anybody(adopt: str | None):
         world,
         "ide-data",
         annotations={RETAINED: json.dumps(TOMBSTONE)},
-        labels={**_SELECTOR, RETAINED: "true"},
+        labels={**SELECTOR, RETAINED: "true"},
     )
     before = copy.deepcopy(world.raw(*VOLUME))
     world.ask_for()
@@ -293,7 +260,7 @@ async def test_a_volume_of_a_set_is_taken_back_for_this_claim_and_this_uid_alone
     world = World([database()])
     world.revision = builders.template()
     text = json.dumps({**TOMBSTONE, **forged})
-    put_volume(world, annotations={RETAINED: text}, labels={**_SELECTOR, RETAINED: "true"})
+    put_volume(world, annotations={RETAINED: text}, labels={**SELECTOR, RETAINED: "true"})
     before = copy.deepcopy(world.raw(*OF_SET))
     world.ask_for()
     world.cluster.annotate_claim(KEY, **{ADOPT: "former"})
@@ -324,39 +291,3 @@ async def test_a_tombstone_that_was_there_beforehand_does_not_say_whose_it_was(
     world.raw(*place)["metadata"]["labels"][RETAINED] = "true"
     await delete(world)
     assert (said(world, *place)["claim"], said(world, *place)["uid"]) == ("ns-a/ide", uid)
-
-
-async def test_a_set_takes_no_volume_that_somebody_made_by_its_name_alone():
-    """Its controller would mount it, and under Delete take it along."""
-    world = World([database()])
-    world.revision = builders.template()
-    put_volume(world, labels={"app": "somebody's"})
-    before = copy.deepcopy(world.raw(*OF_SET))
-    world.ask_for()
-    refused = await failure(world)
-    assert refused.code is Reason.OWNERSHIP_CONFLICT
-    assert "PersistentVolumeClaim/data-ide-db-0 exists already" in refused.message
-    assert world.raw(*OF_SET) == before
-    assert "StatefulSet/ide-db" not in world.live()
-
-    assert "kubectl label pvc -n ns-a data-ide-db-0 app.kubernetes.io/instance=ide" in refused.remedy
-    world.raw(*OF_SET)["metadata"]["labels"]["app.kubernetes.io/instance"] = "ide"
-    assert await failure(world) is None
-    assert "StatefulSet/ide-db" in world.live()
-
-
-@pytest.mark.parametrize("adopted", [False, True], ids=["as it is", "with a forged tombstone"])
-async def test_a_set_takes_no_volume_of_another_claim_that_lives(adopted: bool):
-    world = World([database()])
-    world.revision = builders.template()
-    kept = {RETAINED: json.dumps(TOMBSTONE)} if adopted else {}
-    mark = "1 ns-a/data-ide core/PersistentVolumeClaim/data-ide-db-0"
-    put_volume(world, annotations={"ocdp.io/owner": mark, **kept})
-    before = copy.deepcopy(world.raw(*OF_SET))
-    world.ask_for()
-    world.cluster.annotate_claim(KEY, **{ADOPT: "former"})
-    refused = await failure(world)
-    assert refused.code is Reason.OWNERSHIP_CONFLICT
-    assert refused.remedy == "Rename the claim, or remove the object that is in the way."
-    assert world.raw(*OF_SET) == before
-    assert "StatefulSet/ide-db" not in world.live()

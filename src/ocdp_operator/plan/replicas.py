@@ -65,26 +65,28 @@ def deployment(seen: Seen) -> Finding:
     short = _rollout(seen.spec, status) or _conditions(seen.spec, progress, status)
     rolling = bool(progress) and progress.get("reason") != "NewReplicaSetAvailable"
     if short is not None:
-        return _explained(replace(short, rolling=rolling), seen, overdue=_is_overdue(seen, progress))
+        left = _until_overdue(seen, progress)
+        return _explained(replace(short, rolling=rolling, look_again=left or None), seen, overdue=left == 0)
     return _leftovers(seen) or HEALTHY
 
 
-def _is_overdue(seen: Seen, progress: Mapping[str, Any]) -> bool:
-    """Its controller says so, of what is applied.
+def _until_overdue(seen: Seen, progress: Mapping[str, Any]) -> float | None:
+    """Seconds until its deadline has passed, of what is applied; None: its controller will tell.
 
     A Deployment that goes back to a ReplicaSet which it had keeps the condition of the one that failed until a pod is made
     (kubernetes, deployment/sync.go: a condition that exists is left when the ReplicaSet is found).
     """
     if progress.get("reason") != "ProgressDeadlineExceeded":
-        return False
+        return None
     applied, said, now = (
         seen.evidence.applied,
         moment(progress.get("lastUpdateTime") or ""),
         seen.evidence.now,
     )
     if applied is None or said is None or now is None or said >= applied:
-        return True
-    return now - applied > timedelta(seconds=number(seen.spec, "progressDeadlineSeconds", _NO_DEADLINE))
+        return 0.0
+    deadline = applied + timedelta(seconds=number(seen.spec, "progressDeadlineSeconds", _NO_DEADLINE))
+    return max(0.0, (deadline - now).total_seconds())
 
 
 def stateful_set(seen: Seen) -> Finding:

@@ -224,6 +224,8 @@ def test_a_deployment_that_goes_back_is_not_late_by_the_deadline_of_what_failed(
     health = overdue(NOW - timedelta(seconds=told), applied=NOW - timedelta(seconds=applied))
 
     assert (health.verdict, health.reason) == (verdict, reason)
+    # Nobody tells of it when the deadline passes: it is looked for.
+    assert health.look_again == (600 - applied if verdict is PROGRESSING else None)
 
 
 @given(

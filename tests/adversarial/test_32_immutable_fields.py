@@ -230,12 +230,16 @@ async def ask_for_another_key(team: Team) -> None:
 
 async def follow(team: Team, remedy: str) -> None:
     """Does what the claim says, in a shell."""
-    command = remedy.partition("To keep its values: ")[2].partition(" . If")[0]
+    command = remedy.partition("To keep its values: ")[2].partition(" . Then")[0]
+    assert command.startswith("ocdp claim suspend "), "no look comes between deleting and making it"
+    assert command.index("> ide-credentials.yaml") < command.index("kubectl replace --force"), (
+        "it is saved first"
+    )
     cluster = team.platform.cluster
     programs = (cluster.binaries.kubectl.parent, Path(sys.executable).parent)
     path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
     environment = {"PATH": path, "KUBECONFIG": str(cluster.kubeconfig), "HOME": str(cluster.workdir)}
-    ended = await run("/bin/sh", "-c", command, env=environment)
+    ended = await run("/bin/sh", "-c", f"cd {cluster.workdir} && {command}", env=environment)
     assert ended.code == 0, ended.errors
 
 

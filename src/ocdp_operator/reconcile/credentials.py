@@ -135,14 +135,18 @@ def _require_changeable(run: Run, kept: _Kept, data: Mapping[str, str]) -> None:
     if kept.frozen and changes:
         key, name = run.claim.key, credentials_name(run.claim.key.name)
         adopt = f"kubectl annotate workloadclaim -n {key.namespace} {key.name} --overwrite {ADOPT}={run.claim.uid}"
-        read = f"kubectl get secret -n {key.namespace} {name} -o yaml | sed '/^immutable:/d'"
-        look = f"ocdp claim reconcile -n {key.namespace} {key.name}"
+        # Suspended: a look between the deletion and what replaces it would make new values. And no value is in a pipe alone.
+        suspend, resume = (
+            f"ocdp claim {what} -n {key.namespace} {key.name}" for what in ("suspend", "resume")
+        )
+        save = f"(umask 077; kubectl get secret -n {key.namespace} {name} -o yaml > {name}.yaml)"
+        replace_it = f"sed '/^immutable:/d' {name}.yaml | kubectl replace --force -f -"
         raise Stalled(
             Reason.IMMUTABLE_FIELD_CONFLICT,
             f"Secret/{name}: /data cannot be changed: somebody made the Secret immutable.",
             actor=Actor.USER,
-            remedy=f"To keep its values: {adopt} && {read} | kubectl replace --force -f - && {look} . "
-            "If it is deleted, what was generated is made anew.",
+            remedy=f"To keep its values: {suspend} && {save} && {replace_it} && {adopt} && {resume} . "
+            f"Then delete {name}.yaml. If the Secret is deleted, what was generated is made anew.",
         )
 
 

@@ -335,7 +335,8 @@ async def test_a_secret_that_somebody_made_immutable_holds_the_set(world: World,
     assert refused is not None
     assert refused.code is Reason.IMMUTABLE_FIELD_CONFLICT
     assert refused.message.startswith("Secret/ide-credentials: /data cannot be changed")
-    assert "kubectl replace --force" in refused.remedy
+    steps = ("claim suspend", "> ide-credentials.yaml", "kubectl replace --force", "annotate", "claim resume")
+    assert sorted(steps, key=refused.remedy.index) == list(steps)
     assert not [value for value in (*before.values(), CANARY, "another-canary") if value in str(refused)]
     assert data(world) == before
     assert await version(world) == counted

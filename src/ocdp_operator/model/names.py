@@ -35,6 +35,11 @@ ROTATED: Final = "ocdp.io/rotated"
 """Annotation on the credentials Secret: the last request for a rotation that its values follow."""
 GENERATED_KEYS: Final = "ocdp.io/generated-keys"
 """Annotation on the credentials Secret: the keys whose values the operator made, with commas between them."""
+GROWN_FROM: Final = "ocdp.io/grown-from"
+"""Annotation on a volume's claim or a StatefulSet: ``<volume>=<size>`` of before it grew, with commas between.
+
+What asks for no less than that gets the size that lives (``plan/grown_volumes.py``).
+"""
 IGNORED_FIELDS: Final = "ocdp.io/ignored-fields"
 """Annotation on an object: the fields of it that are left to others (``model/ignoring.py``)."""
 

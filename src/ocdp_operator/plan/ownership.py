@@ -43,10 +43,14 @@ class FieldDrift:
     """The live object does not have it."""
     managers: tuple[str, ...] = ()
     """Who owns it now; nobody owns what was removed."""
+    stays: bool = False
+    """It is left as it is, though it was ours."""
 
     @property
     def corrected(self) -> str:
         """In words, once it is put right."""
+        if self.stays:
+            return f"{self.path} is {self.live}{self._by}, and stays so"
         again = f"; is {self.sent} again" if self.sent is not None else ""
         return f"{self.path} {self._past}{again}"
 

@@ -13,6 +13,7 @@ from ocdp_operator.model.kinds import SECRET, STATEFUL_SET
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed, is_object_name
 from ocdp_operator.model.telemetry import Tally
+from ocdp_operator.plan.grown_volumes import as_large_as
 from ocdp_operator.plan.updating import Way
 from ocdp_operator.reconcile.ignoring import as_it_was, as_to_live
 from ocdp_operator.reconcile.retaining import check_volumes, kept_from_former, reclaim, reclaim_volumes
@@ -104,7 +105,8 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observ
         if manifest.ref.kind == STATEFUL_SET.kind:
             await check_volumes(run, manifest, beside=_pods_of(run, manifest.ref))
         with suppress(Conflict):  # gone, or another object by now: as if none were recorded
-            observed = await cluster.apply(run.namespace, await as_to_live(run, manifest), uid=entry.uid)
+            sent = _as_large(run, await as_to_live(run, manifest))
+            observed = await cluster.apply(run.namespace, sent, uid=entry.uid)
     if observed is None:
         if entry.uid:
             await _still_asked_for(run)  # it may have gone because the claim did
@@ -121,6 +123,12 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observ
     if manifest.ref.kind == STATEFUL_SET.kind:
         await reclaim_volumes(run, manifest)
     return await reclaim(run, observed), action
+
+
+def _as_large(run: Run, manifest: Manifest) -> Manifest:
+    """What is sent where somebody made a volume larger than was asked for. A smaller size that is asked for is refused before."""
+    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(manifest.ref)
+    return manifest if seen is None else as_large_as(manifest, seen)
 
 
 def _pods_of(run: Run, ref: ObjectRef) -> int:

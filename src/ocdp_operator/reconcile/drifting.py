@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from ocdp_operator.errors import Reason, ReconcileError
 from ocdp_operator.model.inventory import Entry
 from ocdp_operator.model.kinds import SECRET
-from ocdp_operator.model.objects import Manifest, is_autoscaled
+from ocdp_operator.model.objects import Manifest, Observed, is_autoscaled
 from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift, fought_over, told
+from ocdp_operator.plan.grown_volumes import as_large_as
 from ocdp_operator.plan.ignoring import ours, without_replicas
-from ocdp_operator.plan.ownership import lost_fields
+from ocdp_operator.plan.immutability import STORAGE
+from ocdp_operator.plan.ownership import FieldDrift, lost_fields
 from ocdp_operator.reconcile.circuit import Judgement
 from ocdp_operator.reconcile.run import Run
 
 _LEFT = frozenset({DriftKind.MARK_CHANGED, DriftKind.TAKEN_OVER, DriftKind.FIELDS_CHANGED})
 """Kinds of drift after which the same object is there, with fields of ours that somebody took."""
+_SIZE = ".".join(("spec", *STORAGE))
 
 
 async def take_back(run: Run) -> None:
@@ -98,8 +102,15 @@ async def _explained(run: Run, manifest: Manifest | None, drift: Drift) -> Drift
         if raw is not None:
             autoscaled = is_autoscaled(manifest.ref.kind, raw["metadata"])
             sent = without_replicas(manifest) if autoscaled else manifest
-            return replace(drift, fields=lost_fields(ours(sent), raw))
+            return replace(drift, fields=_fields(sent, raw))
     return drift
+
+
+def _fields(sent: Manifest, raw: Mapping[str, Any]) -> tuple[FieldDrift, ...]:
+    """What is ours no more; a volume that grew stays as it is."""
+    lost = lost_fields(ours(sent), raw)
+    grew = as_large_as(sent, Observed.of(sent.ref.known_kind, raw)) is not sent
+    return tuple(replace(each, stays=True) if grew and each.path == _SIZE else each for each in lost)
 
 
 def corrected(run: Run, drifts: Sequence[Drift]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from ocdp_operator.model.kinds import PVC
 from ocdp_operator.model.names import ADOPT
-from ocdp_operator.model.objects import ObjectRef, Observed
+from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.model.source import Rendering
 from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan.environment import with_environment
@@ -13,6 +15,11 @@ from ocdp_operator.reconcile.run import Run
 
 async def in_environment(run: Run, rendering: Rendering, workload: ResolvedWorkload) -> Rendering:
     """See ``with_environment``. Without any profile too: the classes that an earlier one gave cannot change any more."""
+    return with_environment(rendering, workload, await as_they_live(run, rendering.manifests))
+
+
+async def as_they_live(run: Run, manifests: Iterable[Manifest]) -> Mapping[ObjectRef, Observed]:
+    """The claim's own objects, as the watches and our own writes saw them last, and those that it is to take over."""
     live: dict[ObjectRef, Observed] = {
         ref: seen
         for ref, seen in run.ports.observations.of_claim(run.namespace, run.claim.uid).items()
@@ -20,7 +27,7 @@ async def in_environment(run: Run, rendering: Rendering, workload: ResolvedWorkl
     }
     if run.claim.annotations.get(ADOPT):
         # What is about to be taken over still carries the former claim's label, and its volumes have their class.
-        for ref in (each.ref for each in rendering.manifests if each.ref.kind == PVC.kind):
+        for ref in (each.ref for each in manifests if each.ref.kind == PVC.kind):
             if ref not in live and (seen := await run.ports.cluster.get(run.namespace, ref)) is not None:
                 live[ref] = seen
-    return with_environment(rendering, workload, live)
+    return live

@@ -198,7 +198,7 @@ class _Judging:
         live = await self._fixed(claim, rendered.rendering)
         seen = as_sent(claim, rendered, self.asked.limits, live)
         if await self._are_texts_renewed(claim, seen):
-            return replace(seen, desired=stamped(claim, rendered, seen.allotment, renewed=True))
+            return replace(seen, desired=stamped(claim, rendered, seen.allotment, live, renewed=True))
         return seen
 
     async def _fixed(self, claim: WorkloadClaim, rendering: Rendering) -> dict[ObjectRef, Observed]:

@@ -21,6 +21,7 @@ from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind
 from ocdp_operator.plan.endpoints import endpoints
 from ocdp_operator.plan.exposure import with_value_path
+from ocdp_operator.plan.grown_volumes import with_grown_volumes
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.keeping import with_kept
 from ocdp_operator.plan.prune import mark_healthy
@@ -39,7 +40,7 @@ from ocdp_operator.reconcile.credentials import (
     provide_credentials,
 )
 from ocdp_operator.reconcile.drifting import corrected, explained, find_drifts, take_back
-from ocdp_operator.reconcile.environment import in_environment
+from ocdp_operator.reconcile.environment import as_they_live, in_environment
 from ocdp_operator.reconcile.hosts import hosts_taken
 from ocdp_operator.reconcile.judging import judge
 from ocdp_operator.reconcile.pruning import prune
@@ -172,6 +173,8 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
             credentials=credentials,
             content_named=generated_config_maps(artifact.files),
         )
+        live = await as_they_live(run, desired.manifests)
+        desired = with_grown_volumes(desired, workload, live)
         version = credentials.version
         digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
         projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)

@@ -20,6 +20,7 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.base_layers import annotated_overlay, base_traces, component_layer, without_origin
 from ocdp_operator.plan.environment import with_environment
+from ocdp_operator.plan.grown_volumes import with_grown_volumes
 from ocdp_operator.plan.layers import Naming, Traces, always, over
 from ocdp_operator.plan.mapping_layers import mapping_layer, with_target
 from ocdp_operator.plan.overlay import build_overlay
@@ -101,11 +102,16 @@ def as_sent(
     placed = with_environment(rendered.rendering, rendered.workload, live)
     policy.check(placed, rendered.workload, limits)
     allotment = allot(placed, claim.key.name, rendered.workload.secrets)
-    return Preview(claim, rendered, live, allotment, stamped(claim, rendered, allotment))
+    return Preview(claim, rendered, live, allotment, stamped(claim, rendered, allotment, live))
 
 
 def stamped(
-    claim: WorkloadClaim, rendered: Rendered, allotment: Allotment, *, renewed: bool = False
+    claim: WorkloadClaim,
+    rendered: Rendered,
+    allotment: Allotment,
+    live: Mapping[ObjectRef, Observed],
+    *,
+    renewed: bool = False,
 ) -> Desired:
     """The stamps of the next apply; of a credential that is yet to be made as little as of one that is there.
 
@@ -130,6 +136,7 @@ def stamped(
         credentials=credentials,
         content_named=generated_config_maps(rendered.artifact.files),
     )
+    desired = with_grown_volumes(desired, rendered.workload, live)
     return desired_in_state(desired, running=claim.spec.running)
 
 

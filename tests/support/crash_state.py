@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ocdp_operator.model.claim import ClaimSpec
 from ocdp_operator.model.kinds import WORKLOAD
 from ocdp_operator.model.names import ADOPT, OWNER, RENDERING
 from ocdp_operator.plan.keeping import unpack
@@ -182,6 +183,8 @@ def _shown_claim(claim: Json, *, history: bool) -> dict[str, Any]:
     status = dict(claim["status"])
     if "renderingDigest" in status:  # of a packed text that holds names and UIDs
         status["renderingDigest"] = "there"
+    if status.get("specDigest") == ClaimSpec.model_validate(claim["spec"]).digest:
+        status["specDigest"] = "of this spec"  # which names the template, and that may be the claim's own
     status["inventory"] = [
         {key: value for key, value in entry.items() if key not in ("uid", "sent", "applied")}
         | {"known": sorted(entry.keys() & {"uid", "sent", "applied"})}

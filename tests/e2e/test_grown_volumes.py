@@ -111,6 +111,9 @@ async def test_a_volume_that_was_made_larger_by_hand_stays_so_and_the_claim_is_e
     await looked_at(operator, [f"{team.namespace}/ide"], 3)
     assert audit.changes(team.namespace) == []
 
+    where = ("--kubeconfig", str(team.platform.cluster.kubeconfig))
+    compared = await team.platform.ocdp("diff", "ide", "--namespace", team.namespace, *where)
+    assert compared.strip().endswith("unchanged")
     await team.claim("ide", values={"greeting": "another"})
     await team.ready("ide")
     assert size_of((await team.objects())["PersistentVolumeClaim/ide-data"]) == "2Gi"

@@ -36,9 +36,9 @@ ROTATED: Final = "ocdp.io/rotated"
 GENERATED_KEYS: Final = "ocdp.io/generated-keys"
 """Annotation on the credentials Secret: the keys whose values the operator made, with commas between them."""
 GROWN_FROM: Final = "ocdp.io/grown-from"
-"""Annotation on a volume's claim or a StatefulSet: ``<volume>=<size>`` of before it grew, with commas between.
+"""Annotation on a volume's claim or a StatefulSet: ``<volume>=<size>``, with commas between, that was asked for and is less than lives.
 
-What asks for no less than that gets the size that lives (``plan/grown_volumes.py``).
+As long as no less is asked for the volume is sent as it lives (``plan/grown_volumes.py``).
 """
 IGNORED_FIELDS: Final = "ocdp.io/ignored-fields"
 """Annotation on an object: the fields of it that are left to others (``model/ignoring.py``)."""

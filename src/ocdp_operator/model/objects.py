@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ocdp_operator.model.ignoring import REPLICAS, SCALABLE, ignored_paths, without, without_owned
+from ocdp_operator.model.ignoring import REPLICAS, SCALABLE, ignored_paths, owned_at, without, without_owned
 from ocdp_operator.model.kinds import PVC, SECRET, WORKLOAD, Kind, find_kind
-from ocdp_operator.model.names import FIELD_MANAGER, OWNER, credentials_name
+from ocdp_operator.model.names import FIELD_MANAGER, GROWN_FROM, OWNER, credentials_name
 from ocdp_operator.model.wire import digest
 
 _OF_AN_APPLY = ("apiVersion", "fieldsV1", "time")
 """What the digest of an apply is made of."""
+_GROWN_FROM = ("metadata", "annotations", GROWN_FROM)
 _AUTOSCALER = ("kube-controller-manager", "scale")
 """Manager and subresource by which a HorizontalPodAutoscaler writes."""
 
@@ -151,6 +152,10 @@ class Observed:
     """An autoscaler owns how many pods there are, and the object does not leave that to others by itself."""
     sends_class: bool = False
     """We sent a volume its StorageClass; otherwise the API server chose the one that it has."""
+    sends_size: bool = False
+    """The size of a volume's claim is ours; otherwise somebody else set the one that it has."""
+    grown_from: str = ""
+    """What our ``Apply`` says of how large its volumes were to be, where they are larger (``plan/grown_volumes.py``)."""
     plain_digest: str = ""
     """Of an autoscaled object the digest of our entry as it is."""
     frozen: bool = False
@@ -186,7 +191,9 @@ class Observed:
             before_first_apply=any(entry.get("manager") == "before-first-apply" for entry in managed),
             foreign_parts=_foreign_parts(raw, own),
             autoscaled=autoscaled,
-            sends_class=kind == PVC and _sends_class(own),
+            sends_class=kind == PVC and _owns(own, "spec", "storageClassName"),
+            sends_size=kind == PVC and _owns(own, "spec", "resources", "requests", "storage"),
+            grown_from=annotations.get(GROWN_FROM, "") if _owns(own, *_GROWN_FROM) else "",
             plain_digest=plain if autoscaled else "",
             frozen=raw.get("immutable") is True,
             body={part: raw[part] for part in ("spec", "status") if part in raw}
@@ -195,8 +202,9 @@ class Observed:
         )
 
 
-def _sends_class(own: Mapping[str, Any] | None) -> bool:
-    return "f:storageClassName" in (((own or {}).get("fieldsV1") or {}).get("f:spec") or {})
+def _owns(own: Mapping[str, Any] | None, *path: str) -> bool:
+    tree = (own or {}).get("fieldsV1") or {}
+    return bool(tree) and owned_at(tree, path) is not None
 
 
 def _own_apply_entry(managed: Any) -> Mapping[str, Any] | None:

@@ -36,7 +36,7 @@ class PlatformPart(StrEnum):
     CREDENTIALS = "credentials"
     """The version by which pods roll, and the type of the credentials Secret."""
     KEPT = "kept"
-    """As it lives: it can never change, whatever the environment says now."""
+    """As it lives: it can never change, whatever the environment says now; or it is a volume, which never shrinks."""
     ROLLOUT = "rollout"
     """The strategy of a Deployment whose new pods could never start beside the old ones."""
     KIND = "kind"

@@ -64,7 +64,7 @@ def mapped_node_ports(workload: ResolvedWorkload) -> Mapping[tuple[str, int], Ma
 
 def _value_path(bound: Bound, workload: ResolvedWorkload) -> str:
     """Where in the claim the value stands that a mapping brings as it is; empty when it is none of the claim's."""
-    for root, *steps in paths_read(bound):
+    for root, *steps in _paths(bound):
         if root == "values" and look_up(".".join((root, *steps)), {"values": workload.values}) == bound.value:
             return pointer(steps)
     return ""
@@ -72,12 +72,11 @@ def _value_path(bound: Bound, workload: ResolvedWorkload) -> str:
 
 def only_value_path(bound: Bound) -> str:
     """Where in the claim the one value stands that a mapping reads, whatever it makes of it; empty when it reads more."""
-    paths = {tuple(path) for path in paths_read(bound) if path[0] == "values"}
+    paths = {tuple(path) for path in _paths(bound) if path[0] == "values"}
     return pointer(next(iter(paths))[1:]) if len(paths) == 1 else ""
 
 
-def paths_read(bound: Bound) -> list[tuple[str, ...]]:
-    """What a mapping reads: ``values``, ``profile`` or another root, and the steps below it."""
+def _paths(bound: Bound) -> list[tuple[str, ...]]:
     mapping = bound.mapping
     if mapping.from_ is not None:
         return [tuple(mapping.from_.split("."))]

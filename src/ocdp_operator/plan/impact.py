@@ -83,10 +83,13 @@ def object_impacts(
     replaced: set[ObjectRef] = set()
     found: list[ObjectImpact] = []
     for manifest in written(after.desired, before.recorded):
+        update = updates.get(manifest.ref)
+        if update is not None and update.way is Way.UNCHANGED:
+            continue  # it was sent otherwise, and lives like that by now
         former = after.former(manifest.ref, before.recorded)
         if former is not None:
             replaced.add(former)
-        found.append(_sent(manifest, former, before, updates.get(manifest.ref)))
+        found.append(_sent(manifest, former, before, update))
     found += _pruned(before.recorded, after.desired.inventory, replaced)
     return tuple(sorted(found, key=lambda each: each.gravity.rank))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import SECRET
-from ocdp_operator.model.names import CREDENTIALS_VERSION, GENERATED_KEYS, OWNER, ROTATED
+from ocdp_operator.model.names import CREDENTIALS_VERSION, GENERATED_KEYS, GROWN_FROM, OWNER, ROTATED
 from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.model.provenance import (
     FieldOrigin,
@@ -42,6 +42,10 @@ _PARTS: Final[tuple[tuple[PlatformPart, re.Pattern[str]], ...]] = (
     ),
     (PlatformPart.LABEL, re.compile(".*/(labels|matchLabels|selector)/.*")),
     (PlatformPart.RETENTION, re.compile("/spec/persistentVolumeClaimRetentionPolicy/.*")),
+    (
+        PlatformPart.KEPT,
+        re.compile(f".*/annotations/{escaped(GROWN_FROM)}|/spec/(.*/)?resources/requests/storage"),
+    ),
     (PlatformPart.ROLLOUT, re.compile("/spec/strategy(/.*)?")),
     (PlatformPart.STATE, re.compile("/spec/(replicas|suspend)")),
     (PlatformPart.KIND, re.compile("/(apiVersion|kind)")),

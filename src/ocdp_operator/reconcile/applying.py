@@ -56,7 +56,7 @@ async def apply_all(
         try:
             update = (updates or {}).get(manifest.ref)
             anew = update is not None and update.way is Way.RECREATE
-            sent = await as_it_was(run, manifest) if anew else manifest
+            sent = await as_it_was(run, manifest) if anew else _as_large(known, manifest, entry)
             await prepare(run, manifest, update)
             observed, action = await _apply_one(run, sent, entry)
         except ReconcileError as error:
@@ -72,17 +72,26 @@ async def apply_all(
         run.progress.wrote(str(manifest.ref), before=before, after=observed.resource_version)
         changes.append(f"{manifest.ref} {action}")
         if manifest.ref in drifted:
-            _count_repair(run, entry, manifest)
+            _count_repair(run, entry, manifest, stays=sent is not manifest and not anew)
         _remember(run, entry, manifest, observed)
     if refused:
         raise _worst(refused)
     return tuple(changes)
 
 
-def _count_repair(run: Run, entry: Entry, manifest: Manifest) -> None:
+def _as_large(known: Observed | None, manifest: Manifest, entry: Entry) -> Manifest:
+    """What is sent where drift alone asks for it: a volume that somebody made larger stays so."""
+    if known is None or known.uid != entry.uid or entry.sent != manifest.sent_digest:
+        return manifest
+    return as_large_as(manifest, known)
+
+
+def _count_repair(run: Run, entry: Entry, manifest: Manifest, *, stays: bool) -> None:
     """At once: another object that is refused does not make a fight over this one go on for ever."""
     run.progress.counted(Tally.DRIFT_CORRECTED)
-    if entry.sent == manifest.sent_digest:  # else it was to be written anyway
+    if (
+        entry.sent == manifest.sent_digest and not stays
+    ):  # else it was to be written anyway, or nothing is put back
         run.circuits.repaired(run.claim, manifest.ref)
 
 
@@ -105,8 +114,7 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observ
         if manifest.ref.kind == STATEFUL_SET.kind:
             await check_volumes(run, manifest, beside=_pods_of(run, manifest.ref))
         with suppress(Conflict):  # gone, or another object by now: as if none were recorded
-            sent = _as_large(run, await as_to_live(run, manifest))
-            observed = await cluster.apply(run.namespace, sent, uid=entry.uid)
+            observed = await cluster.apply(run.namespace, await as_to_live(run, manifest), uid=entry.uid)
     if observed is None:
         if entry.uid:
             await _still_asked_for(run)  # it may have gone because the claim did
@@ -123,12 +131,6 @@ async def _apply_one(run: Run, manifest: Manifest, entry: Entry) -> tuple[Observ
     if manifest.ref.kind == STATEFUL_SET.kind:
         await reclaim_volumes(run, manifest)
     return await reclaim(run, observed), action
-
-
-def _as_large(run: Run, manifest: Manifest) -> Manifest:
-    """What is sent where somebody made a volume larger than was asked for. A smaller size that is asked for is refused before."""
-    seen = run.ports.observations.of_claim(run.namespace, run.claim.uid).get(manifest.ref)
-    return manifest if seen is None else as_large_as(manifest, seen)
 
 
 def _pods_of(run: Run, ref: ObjectRef) -> int:

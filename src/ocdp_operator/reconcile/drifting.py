@@ -8,21 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 from ocdp_operator.errors import Reason, ReconcileError
+from ocdp_operator.model.ignoring import value_at
 from ocdp_operator.model.inventory import Entry
-from ocdp_operator.model.kinds import SECRET
+from ocdp_operator.model.kinds import PVC, SECRET
+from ocdp_operator.model.names import GROWN_FROM
 from ocdp_operator.model.objects import Manifest, Observed, is_autoscaled
 from ocdp_operator.model.telemetry import Tally
 from ocdp_operator.plan.drift import Drift, DriftKind, find_drift, fought_over, told
-from ocdp_operator.plan.grown_volumes import as_large_as
+from ocdp_operator.plan.grown_volumes import SIZE, as_large_as
 from ocdp_operator.plan.ignoring import ours, without_replicas
-from ocdp_operator.plan.immutability import STORAGE
 from ocdp_operator.plan.ownership import FieldDrift, lost_fields
 from ocdp_operator.reconcile.circuit import Judgement
 from ocdp_operator.reconcile.run import Run
 
 _LEFT = frozenset({DriftKind.MARK_CHANGED, DriftKind.TAKEN_OVER, DriftKind.FIELDS_CHANGED})
 """Kinds of drift after which the same object is there, with fields of ours that somebody took."""
-_SIZE = ".".join(("spec", *STORAGE))
 
 
 async def take_back(run: Run) -> None:
@@ -107,10 +107,18 @@ async def _explained(run: Run, manifest: Manifest | None, drift: Drift) -> Drift
 
 
 def _fields(sent: Manifest, raw: Mapping[str, Any]) -> tuple[FieldDrift, ...]:
-    """What is ours no more; a volume that grew stays as it is."""
-    lost = lost_fields(ours(sent), raw)
-    grew = as_large_as(sent, Observed.of(sent.ref.known_kind, raw)) is not sent
-    return tuple(replace(each, stays=True) if grew and each.path == _SIZE else each for each in lost)
+    """What is ours no more; the size of a volume that grew stays as it is."""
+    kept = as_large_as(sent, Observed.of(sent.ref.known_kind, raw))
+    stays = sent.ref.kind == PVC.kind and value_at(kept.body, SIZE) == value_at(raw, SIZE)
+    size, ours_alone = (
+        ".".join(SIZE),
+        f"metadata.annotations[{GROWN_FROM}]",
+    )  # which is new then, and was not removed
+    return tuple(
+        replace(each, stays=stays and each.path == size)
+        for each in lost_fields(ours(sent), raw)
+        if not (stays and each.path == ours_alone)
+    )
 
 
 def corrected(run: Run, drifts: Sequence[Drift]) -> None:

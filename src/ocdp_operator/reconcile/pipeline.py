@@ -21,7 +21,7 @@ from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind
 from ocdp_operator.plan.endpoints import endpoints
 from ocdp_operator.plan.exposure import with_value_path
-from ocdp_operator.plan.grown_volumes import with_grown_volumes
+from ocdp_operator.plan.grown_volumes import goes_back, with_grown_volumes
 from ocdp_operator.plan.health import Verdict
 from ocdp_operator.plan.keeping import with_kept
 from ocdp_operator.plan.prune import mark_healthy
@@ -174,7 +174,8 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
             content_named=generated_config_maps(artifact.files),
         )
         live = await as_they_live(run, desired.manifests)
-        desired = with_grown_volumes(desired, workload, live)
+        back = goes_back(run.claim, workload.revision.revision)
+        desired = with_grown_volumes(desired, live, back=back)
         version = credentials.version
         digest = input_digest(workload, credentials_version=version, render_version=RENDER_VERSION)
         projection = workload_manifest(workload, claim_uid=run.claim.uid, input_digest=digest)

@@ -20,7 +20,7 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.base_layers import annotated_overlay, base_traces, component_layer, without_origin
 from ocdp_operator.plan.environment import with_environment
-from ocdp_operator.plan.grown_volumes import with_grown_volumes
+from ocdp_operator.plan.grown_volumes import goes_back, with_grown_volumes
 from ocdp_operator.plan.layers import Naming, Traces, always, over
 from ocdp_operator.plan.mapping_layers import mapping_layer, with_target
 from ocdp_operator.plan.overlay import build_overlay
@@ -136,7 +136,8 @@ def stamped(
         credentials=credentials,
         content_named=generated_config_maps(rendered.artifact.files),
     )
-    desired = with_grown_volumes(desired, rendered.workload, live)
+    back = goes_back(claim, rendered.workload.revision.revision)
+    desired = with_grown_volumes(desired, live, back=back)
     return desired_in_state(desired, running=claim.spec.running)
 
 

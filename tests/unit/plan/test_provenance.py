@@ -265,6 +265,12 @@ PARTS: dict[str, tuple[str, PlatformPart]] = {
     ),
     "which keys are generated": ("/metadata/annotations/ocdp.io~1generated-keys", PlatformPart.CREDENTIALS),
     "retention": ("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted", PlatformPart.RETENTION),
+    "a volume that grew": ("/spec/resources/requests/storage", PlatformPart.KEPT),
+    "a set's volume that grew": (
+        "/spec/volumeClaimTemplates/0/spec/resources/requests/storage",
+        PlatformPart.KEPT,
+    ),
+    "what was asked for of it": ("/metadata/annotations/ocdp.io~1grown-from", PlatformPart.KEPT),
     "stopped": ("/spec/replicas", PlatformPart.STATE),
     "stopped, a Job": ("/spec/suspend", PlatformPart.STATE),
     "anything else": ("/spec/paused", PlatformPart.OTHER),

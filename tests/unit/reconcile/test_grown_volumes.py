@@ -13,6 +13,7 @@ from tests.support import builders
 from tests.support.pipeline_world import PASSWORD, World, app
 
 GREETING = "7b9d2mkf5t"
+LARGER = "Corrected: PersistentVolumeClaim/ide-data: spec.resources.requests.storage is {}, set by kubectl, and stays so."
 
 
 def files(size: str, greeting: str = "bbcdfghkmt") -> list[Manifest]:
@@ -50,6 +51,24 @@ class Claimed:
         size = raw["spec"]["resources"]["requests"]["storage"]
         return size, raw["metadata"]["annotations"].get(GROWN_FROM, "")
 
+    def grow(self, size: str) -> None:
+        """As somebody with kubectl."""
+        larger = {"spec": {"resources": {"requests": {"storage": size}}}}
+        volume = builders.ref("PersistentVolumeClaim", "ide-data")
+        self.world.cluster.edit(builders.NAMESPACE, volume, larger)
+
+    def corrections(self) -> list[str]:
+        events = self.world.cluster.events
+        return [event.message for event in events if event.reason is Reason.DRIFT_CORRECTED]
+
+    async def is_quiet(self) -> None:
+        """Nothing is written any more, by another process neither."""
+        writes = self.world.cluster.writes
+        await self.world.reconcile(3)
+        self.world.restart()
+        await self.world.reconcile(3)
+        assert self.world.cluster.writes == writes
+
     async def is_ready(self) -> bool:
         return (await self.world.claim()).status.condition_set.is_true("Ready")
 
@@ -68,21 +87,16 @@ async def claimed() -> Claimed:
     return made
 
 
-async def test_a_revision_that_makes_a_volume_grow_is_remembered_on_it(claimed: Claimed):
+async def test_a_claim_that_is_rolled_back_keeps_the_volume_that_grew_and_is_edited_on(claimed: Claimed):
     await claimed.takes(2, files("2Gi", GREETING))
-    assert claimed.volume() == ("2Gi", "ide-data=1Gi")
-    writes = claimed.world.cluster.writes
-    claimed.world.restart()
-    await claimed.world.reconcile(3)
-    assert claimed.world.cluster.writes == writes
-
-
-async def test_a_later_revision_that_asks_for_less_again_leaves_the_volume_as_it_is(claimed: Claimed):
-    await claimed.takes(2, files("2Gi", GREETING))
-    await claimed.takes(3, files("1Gi"))
+    assert claimed.volume() == ("2Gi", "")
+    claimed.spec["templateRevision"] = 1
+    claimed.world.revision, claimed.world.manifests = revision(1), files("1Gi")
+    await claimed.settles()
     assert claimed.volume() == ("2Gi", "ide-data=1Gi")
     assert await claimed.is_ready()
-    assert await claimed.template() == (3, None)
+    assert await claimed.template() == (1, None)
+    await claimed.is_quiet()
 
     claimed.spec["values"] = {"size": 3}
     await claimed.settles()
@@ -90,26 +104,58 @@ async def test_a_later_revision_that_asks_for_less_again_leaves_the_volume_as_it
     assert await claimed.is_ready()
 
 
-async def test_a_revision_that_asks_for_less_than_there_ever_was_is_not_taken(claimed: Claimed):
+async def test_a_user_who_asks_for_less_than_there_was_before_is_refused(claimed: Claimed):
     await claimed.takes(2, files("2Gi", GREETING))
-    await claimed.takes(3, files("512Mi"))
+    claimed.spec["values"] = {"size": 3}
+    claimed.world.manifests = files("1Gi", GREETING)
+    await claimed.settles()
+    assert claimed.volume() == ("2Gi", "")
+    ready = (await claimed.world.claim()).status.condition_set.get("Ready")
+    assert ready is not None
+    assert ready.reason is Reason.IMMUTABLE_FIELD_CONFLICT
+
+
+async def test_a_newer_revision_that_asks_for_less_is_not_taken(claimed: Claimed):
+    await claimed.takes(2, files("2Gi", GREETING))
+    await claimed.takes(3, files("1Gi"))
     assert await claimed.template() == (2, 3)
-    assert claimed.volume() == ("2Gi", "ide-data=1Gi")
+    assert claimed.volume() == ("2Gi", "")
+
+
+async def test_a_volume_that_was_made_larger_while_the_claim_was_suspended_is_no_revisions_fault(
+    claimed: Claimed,
+):
+    claimed.spec["suspend"] = True
+    await claimed.settles()
+    claimed.grow("5Gi")
+    claimed.spec["suspend"] = False
+    claimed.world.revision, claimed.world.manifests = revision(2), files("2Gi", GREETING)
+    await claimed.settles()
+    assert await claimed.template() == (2, None)
+    assert claimed.volume() == ("5Gi", "ide-data=2Gi")
+    assert claimed.corrections() == [LARGER.format("5Gi")]
+
+
+async def test_a_growth_that_failed_is_taken_back_by_a_smaller_size_that_is_asked_for(claimed: Claimed):
+    claimed.spec["values"] = {"size": 5}
+    claimed.world.manifests = files("5Gi")
+    await claimed.settles()
+    volume = builders.ref("PersistentVolumeClaim", "ide-data")
+    status = {"phase": "Bound", "capacity": {"storage": "1Gi"}}
+    claimed.world.cluster.set_status(builders.NAMESPACE, volume, **status)
+    claimed.spec["values"] = {"size": 2}
+    claimed.world.manifests = files("2Gi")
+    await claimed.settles()
+    assert claimed.volume() == ("2Gi", "")
 
 
 async def test_a_volume_that_somebody_made_larger_stays_so_and_is_told_once(claimed: Claimed):
-    cluster = claimed.world.cluster
-    larger = {"spec": {"resources": {"requests": {"storage": "3Gi"}}}}
-    cluster.edit(builders.NAMESPACE, builders.ref("PersistentVolumeClaim", "ide-data"), larger)
+    claimed.grow("3Gi")
     await claimed.world.settle()
     assert claimed.volume() == ("3Gi", "ide-data=1Gi")
     assert await claimed.is_ready()
-    told = [event.message for event in cluster.events if event.reason is Reason.DRIFT_CORRECTED]
-    size = "spec.resources.requests.storage is 3Gi, set by kubectl, and stays so"
-    assert told == [f"Corrected: PersistentVolumeClaim/ide-data: {size}."]
-    writes = cluster.writes
-    await claimed.world.reconcile(3)
-    assert cluster.writes == writes
+    assert claimed.corrections() == [LARGER.format("3Gi")]
+    await claimed.is_quiet()
 
     await claimed.takes(2, files("1Gi", GREETING))
     assert claimed.volume() == ("3Gi", "ide-data=1Gi")

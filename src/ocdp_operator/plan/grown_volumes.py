@@ -28,12 +28,15 @@ SIZE: Final = ("spec", *STORAGE)
 
 
 def goes_back(claim: WorkloadClaim, revision: int) -> bool:
-    """Whether the claim leaves a newer revision for this one, with the values that were applied last."""
+    """Whether the claim leaves a newer revision for this one, with the values that were applied last.
+
+    Also while an apply is unfinished, and this is no newer revision than the one that was applied completely before it.
+    """
     status, in_force = claim.status, claim.status.template
-    newer = [item.revision for item in status.history[:1]]
-    if in_force is not None:
-        newer += [in_force.revision, in_force.failed or 0]
-    if revision >= max(newer, default=0):
+    complete = status.history[0].revision if status.history else 0
+    tried = (in_force.revision, in_force.failed or 0) if in_force is not None else ()
+    unfinished = not status.input_digest and revision <= complete
+    if not (unfinished or revision < max(complete, *tried, 0)):
         return False
     # A rollback by hand changes the pin, which is part of the spec's digest.
     pins = {None, claim.spec.template_revision, in_force.pinned if in_force else None}
@@ -94,7 +97,8 @@ def _kept(manifest: Manifest, live: Observed, *, back: bool) -> Manifest:
         by_others = manifest.ref.kind == PVC.kind and not live.sends_size
         order = compared(volume.asked, known.get(volume.name, ""))
         as_before = order is not None and order >= 0
-        if by_others or ((back or as_before) and not _is_recovery(volume, live)):
+        grew = by_others and (order is None or as_before)
+        if grew or ((back or as_before) and not _is_recovery(volume, live)):
             floors[volume.name] = volume.asked
             sizes[volume.name] = volume.lives
     return _written(manifest, floors, sizes) if floors else manifest

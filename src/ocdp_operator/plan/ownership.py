@@ -50,13 +50,15 @@ class FieldDrift:
     def corrected(self) -> str:
         """In words, once it is put right."""
         if self.stays:
-            return f"{self.path} is {self.live}{self._by}, and stays so"
+            return self.found
         again = f"; is {self.sent} again" if self.sent is not None else ""
         return f"{self.path} {self._past}{again}"
 
     @property
     def found(self) -> str:
         """In words, where it is left as it is."""
+        if self.stays:
+            return f"{self.path} is {self.live}{self._by}, and stays so"
         wanted = f", not {self.sent}" if self.sent is not None else ""
         if self.removed:
             return f"{self.path} is gone{wanted}"

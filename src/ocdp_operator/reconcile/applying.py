@@ -72,7 +72,8 @@ async def apply_all(
         run.progress.wrote(str(manifest.ref), before=before, after=observed.resource_version)
         changes.append(f"{manifest.ref} {action}")
         if manifest.ref in drifted:
-            _count_repair(run, entry, manifest, stays=sent is not manifest and not anew)
+            grew = sent is not manifest and known is not None and not known.sends_size
+            _count_repair(run, entry, manifest, stays=grew and not anew)
         _remember(run, entry, manifest, observed)
     if refused:
         raise _worst(refused)
@@ -194,7 +195,7 @@ async def _apply_to_existing(run: Run, manifest: Manifest, entry: Entry) -> tupl
                 run.remember(run.facts.inventory.put(replace(entry, uid=live.uid)))
             else:
                 action = _ADOPTED
-        sent = await as_to_live(run, manifest) if live is not None else manifest
+        sent = as_large_as(await as_to_live(run, manifest), live) if live is not None else manifest
         with suppress(Conflict):
             applied = await run.ports.cluster.apply(run.namespace, sent, uid=live.uid if live else "")
             return applied, action

@@ -108,17 +108,13 @@ async def _explained(run: Run, manifest: Manifest | None, drift: Drift) -> Drift
 
 def _fields(sent: Manifest, raw: Mapping[str, Any]) -> tuple[FieldDrift, ...]:
     """What is ours no more; the size of a volume that grew stays as it is."""
+    lost, size = lost_fields(ours(sent), raw), ".".join(SIZE)
     kept = as_large_as(sent, Observed.of(sent.ref.known_kind, raw))
     stays = sent.ref.kind == PVC.kind and value_at(kept.body, SIZE) == value_at(raw, SIZE)
-    size, ours_alone = (
-        ".".join(SIZE),
-        f"metadata.annotations[{GROWN_FROM}]",
-    )  # which is new then, and was not removed
-    return tuple(
-        replace(each, stays=stays and each.path == size)
-        for each in lost_fields(ours(sent), raw)
-        if not (stays and each.path == ours_alone)
-    )
+    if not stays or all(each.path != size for each in lost):
+        return lost
+    told = f"metadata.annotations[{GROWN_FROM}]"  # it is new with that size, and was not removed
+    return tuple(replace(each, stays=each.path == size) for each in lost if each.path != told)
 
 
 def corrected(run: Run, drifts: Sequence[Drift]) -> None:

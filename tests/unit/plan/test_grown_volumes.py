@@ -108,6 +108,11 @@ def test_a_size_that_somebody_else_set_is_left_whatever_is_asked_for():
     assert sent("PersistentVolumeClaim", "2Gi", lives) == ("3Gi", "ide-web=2Gi")
 
 
+def test_less_than_was_asked_for_before_somebody_set_the_size_is_asked_for_as_it_is():
+    lives = living("PersistentVolumeClaim", "5Gi", "ide-web=2Gi", ours=False)
+    assert sent("PersistentVolumeClaim", "1Gi", lives) == ("1Gi", "")
+
+
 @pytest.mark.parametrize(
     ("asked", "size"),
     [
@@ -160,14 +165,18 @@ def test_a_volume_whose_size_somebody_changed_is_sent_as_it_lives(
 # -- going back -----------------------------------------------------------------------------------------------------
 
 
-def claim(values: dict[str, Any], *, pin: int | None = None, failed: int | None = None) -> WorkloadClaim:
+def claim(
+    values: dict[str, Any], *, pin: int | None = None, failed: int | None = None, digest: str = "d"
+) -> WorkloadClaim:
     """A claim that was applied completely with the value 1 and no pin, on revision 3; 2 it was on before."""
     applied = builders.claim(values={"size": 1})
     history = [
         HistoryItem(revision=number, commit="c", input_digest="d", first_applied="") for number in (3, 2)
     ]
     in_force = TemplateInForce(revision=3 if failed is None else 2, commit="c", failed=failed)
-    status = ClaimStatus(spec_digest=applied.spec.digest, history=tuple(history), template=in_force)
+    status = ClaimStatus(
+        spec_digest=applied.spec.digest, input_digest=digest, history=tuple(history), template=in_force
+    )
     return replace(builders.claim(values=values, template_revision=pin), status=status)
 
 
@@ -177,6 +186,9 @@ def claim(values: dict[str, Any], *, pin: int | None = None, failed: int | None 
         pytest.param(claim({"size": 1}), 2, True, id="by itself"),
         pytest.param(claim({"size": 1}, failed=4), 3, True, id="from one that was never applied completely"),
         pytest.param(claim({"size": 1}, pin=2), 2, True, id="by a pin"),
+        pytest.param(claim({"size": 1}, digest=""), 3, True, id="from an apply that is unfinished"),
+        pytest.param(claim({"size": 2}, digest=""), 3, False, id="an edit is unfinished"),
+        pytest.param(claim({"size": 1}, digest=""), 4, False, id="a newer one is unfinished"),
         pytest.param(claim({"size": 1}), 3, False, id="it stays"),
         pytest.param(claim({"size": 1}), 4, False, id="a newer one"),
         pytest.param(claim({"size": 2}, pin=2), 2, False, id="with other values"),

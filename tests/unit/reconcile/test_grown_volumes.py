@@ -160,3 +160,17 @@ async def test_a_volume_that_somebody_made_larger_stays_so_and_is_told_once(clai
     await claimed.takes(2, files("1Gi", GREETING))
     assert claimed.volume() == ("3Gi", "ide-data=1Gi")
     assert await claimed.template() == (2, None)
+
+
+async def test_somebody_who_changes_a_volume_that_grew_again_and_again_is_let_be(claimed: Claimed):
+    claimed.grow("3Gi")
+    await claimed.world.settle()
+    volume = builders.ref("PersistentVolumeClaim", "ide-data")
+    for _ in range(6):
+        change = {"metadata": {"labels": {"ocdp.io/workspace": "theirs"}}}
+        claimed.world.cluster.edit(builders.NAMESPACE, volume, change)
+        await claimed.world.reconcile(2)
+    drifted = (await claimed.world.claim()).status.condition_set.get("Drifted")
+    assert drifted is not None
+    assert drifted.reason is Reason.WATCH_CIRCUIT_OPEN
+    assert claimed.volume() == ("3Gi", "ide-data=1Gi")

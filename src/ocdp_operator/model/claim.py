@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+import orjson
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from ocdp_operator.errors import Reason, Stalled
@@ -20,6 +21,7 @@ from ocdp_operator.model.wire import WireModel, digest
 
 MAX_REVISION: Final = 2**31 - 1
 """The catalog counts revisions in a 32-bit integer."""
+_TOO_DEEP: Final = "too-deep"
 _HINT: Final = re.compile(r"([1-9][0-9]{0,9})@(\S{1,64})")
 
 
@@ -78,12 +80,20 @@ class ClaimSpec(WireModel):
 
     @property
     def digest(self) -> str:
-        """Of what a rendering follows: not of who asks, nor of what is done with a rendering or with its successors."""
-        return digest(
-            self.model_dump(
-                mode="json", include={"template_id", "workspace_id", "values", "template_revision"}
-            )
-        )
+        """Of what a rendering follows: not of who asks, nor of what is done with a rendering or with its successors.
+
+        Values that are nested too deeply to be written were never applied: they have the digest of nothing that was.
+        """
+        followed = {
+            "template_id": self.template_id,
+            "workspace_id": self.workspace_id,
+            "values": self.values,
+            "template_revision": self.template_revision,
+        }
+        try:
+            return digest(followed)
+        except orjson.JSONEncodeError:
+            return _TOO_DEEP
 
 
 class TemplateInForce(WireModel):

@@ -175,3 +175,14 @@ def test_no_claim_ends_in_anything_but_a_claim_or_our_own_error(spec, status, de
         assert isinstance(error, Stalled)  # noqa: PT017 - a claim is an answer too
     else:
         assert read.key.name == "ide"
+
+
+def test_values_of_any_depth_have_a_digest_and_it_is_nobody_elses():
+    digests = []
+    for levels in (1, 2, 300, 5000):
+        values: dict[str, Any] = {}
+        for _ in range(levels):
+            values = {"a": values}
+        digests.append(claim(values=values).spec.digest)
+    assert len(set(digests)) == 3
+    assert "" not in digests

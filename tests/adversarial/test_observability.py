@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ocdp_operator.dev.cluster import Cluster
+from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.gitserver import GitServer
 from ocdp_operator.dev.operator import OperatorProcess
 from ocdp_operator.dev.platform import Platform
@@ -213,7 +214,16 @@ async def test_an_api_server_that_restarts_is_no_reason_to_be_restarted(
     try:
         await control_plane.stop_apiserver()  # type: ignore[attr-defined]
         await control_plane.start_apiserver()  # type: ignore[attr-defined]
-        await team.claim("ide")
+
+        async def claimed() -> bool:
+            """A server that has just started knows the schema of claims a few seconds later."""
+            try:
+                await team.claim("ide")
+            except LocalEnvironmentError:
+                return False
+            return True
+
+        await eventually(claimed, "the API server takes claims again")
         await team.ready("ide", seconds=90)
     finally:
         looking.cancel()

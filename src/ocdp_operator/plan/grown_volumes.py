@@ -19,10 +19,9 @@ from ocdp_operator.model.kinds import PVC, STATEFUL_SET
 from ocdp_operator.model.names import GROWN_FROM
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
 from ocdp_operator.plan.fields import list_at, object_at, part_at
-from ocdp_operator.plan.immutability import STORAGE, compared, size_of
+from ocdp_operator.plan.immutability import CLAIM_TEMPLATES, STORAGE, compared, is_recovery, size_of
 from ocdp_operator.plan.stamp import Desired
 
-_TEMPLATES: Final = "volumeClaimTemplates"
 SIZE: Final = ("spec", *STORAGE)
 """Where a volume's claim says how large it is."""
 
@@ -98,16 +97,10 @@ def _kept(manifest: Manifest, live: Observed, *, back: bool) -> Manifest:
         order = compared(volume.asked, known.get(volume.name, ""))
         as_before = order is not None and order >= 0
         grew = by_others and (order is None or as_before)
-        if grew or ((back or as_before) and not _is_recovery(volume, live)):
+        if grew or ((back or as_before) and not is_recovery(live.body, volume.asked)):
             floors[volume.name] = volume.asked
             sizes[volume.name] = volume.lives
     return _written(manifest, floors, sizes) if floors else manifest
-
-
-def _is_recovery(volume: _Volume, live: Observed) -> bool:
-    """Whether the volume never became as large as it was to be, and what is asked for is larger than it is (KEP-1790)."""
-    capacity = part_at(live.body, "status", "capacity").get("storage")
-    return capacity is not None and _is_less(str(capacity), volume.asked)
 
 
 def _is_less(one: str, other: str) -> bool:
@@ -119,8 +112,8 @@ def _volumes(manifest: Manifest, live: Observed) -> Iterator[_Volume]:
     if manifest.ref.kind == PVC.kind:
         yield _Volume(manifest.ref.name, size_of(spec), size_of(lives))
     elif manifest.ref.kind == STATEFUL_SET.kind:
-        made = {_name_of(each): size_of(part_at(each, "spec")) for each in list_at(lives, _TEMPLATES)}
-        for each in list_at(spec, _TEMPLATES):
+        made = {_name_of(each): size_of(part_at(each, "spec")) for each in list_at(lives, CLAIM_TEMPLATES)}
+        for each in list_at(spec, CLAIM_TEMPLATES):
             name = _name_of(each)
             yield _Volume(name, size_of(part_at(each, "spec")), made.get(name, ""))
 
@@ -136,7 +129,7 @@ def _written(manifest: Manifest, floors: Mapping[str, str], sizes: Mapping[str, 
     if manifest.ref.kind == PVC.kind:
         specs = {manifest.ref.name: spec}
     else:
-        specs = {_name_of(each): object_at(each, "spec") for each in list_at(spec, _TEMPLATES)}
+        specs = {_name_of(each): object_at(each, "spec") for each in list_at(spec, CLAIM_TEMPLATES)}
     for name, size in sizes.items():
         object_at(specs[name], *STORAGE[:-1])[STORAGE[-1]] = size
     return Manifest(manifest.ref, body)

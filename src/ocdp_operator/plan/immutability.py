@@ -14,6 +14,7 @@ from ocdp_operator.model.quantity import Quantity
 from ocdp_operator.plan.fields import list_at, part_at
 from ocdp_operator.plan.sameness import Owned, below, would_change
 
+CLAIM_TEMPLATES: Final = "volumeClaimTemplates"
 STORAGE: Final = ("resources", "requests", "storage")
 _OF_VOLUMES: Final = (
     "accessModes",
@@ -202,6 +203,12 @@ def compared(one: str, other: str) -> int | None:
     except ValueError:
         return None
     return (first > second) - (first < second)
+
+
+def is_recovery(live: Mapping[str, Any], new: str) -> bool:
+    """Whether a volume's growth that failed is taken back: to less than was asked for, and more than there is (KEP-1790)."""
+    capacity = part_at(live, "status", "capacity").get("storage")
+    return capacity is not None and (compared(new, str(capacity)) or 0) > 0
 
 
 def shrunk(pointer: str, old: str, new: str) -> FieldConflict:

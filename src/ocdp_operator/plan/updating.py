@@ -16,10 +16,12 @@ from ocdp_operator.model.objects import Manifest, ObjectRef
 from ocdp_operator.plan.fields import list_at, part_at
 from ocdp_operator.plan.ignoring import as_to
 from ocdp_operator.plan.immutability import (
+    CLAIM_TEMPLATES,
     FieldConflict,
     Sides,
     compared,
     fixed_fields,
+    is_recovery,
     not_growing,
     shrunk,
     size_of,
@@ -27,7 +29,6 @@ from ocdp_operator.plan.immutability import (
 )
 from ocdp_operator.plan.sameness import below, owned_fields, would_change
 
-_TEMPLATES: Final = "volumeClaimTemplates"
 _BOUND: Final = "Bound"
 _STRATEGIES: Final = {DEPLOYMENT.kind: "strategy", STATEFUL_SET.kind: "updateStrategy"}
 
@@ -165,7 +166,7 @@ def _volume(planned: Update, sides: Sides, growable: Growable) -> Update:
         return planned
     bound = part_at(sides.live, "status").get("phase") == _BOUND
     if order < 0:
-        if bound and _is_recovery(sides, new):
+        if bound and is_recovery(sides.live, new):
             return planned
         return Update(planned.ref, Way.REFUSED, conflicts=(shrunk(spec.pointer, old, new),))
     name = str(spec.live.get("storageClassName") or "")
@@ -174,23 +175,19 @@ def _volume(planned: Update, sides: Sides, growable: Growable) -> Update:
     return Update(planned.ref, Way.EXPAND if bound else Way.WAIT, growth={planned.ref.name: new})
 
 
-def _is_recovery(sides: Sides, new: str) -> bool:
-    """Whether a growth that failed is taken back: to less than was asked for, and more than there is."""
-    capacity = part_at(sides.live, "status", "capacity").get("storage")
-    return capacity is not None and (compared(new, str(capacity)) or 0) > 0
-
-
 def _stateful_set(planned: Update, sides: Sides, growable: Growable) -> Update:
     spec = sides.at("spec")
     anew = spec.differs("podManagementPolicy") and "podManagementPolicy" in spec.live
     sent, live = (_by_name(side) for side in (spec.sent, spec.live))
     if sent.keys() != live.keys():
-        conflict = FieldConflict(f"{spec.pointer}/{_TEMPLATES}", ",".join(live), ",".join(sent), data=True)
+        conflict = FieldConflict(
+            f"{spec.pointer}/{CLAIM_TEMPLATES}", ",".join(live), ",".join(sent), data=True
+        )
         return Update(planned.ref, Way.REFUSED, conflicts=(conflict,))
     conflicts: list[FieldConflict] = []
     growth: dict[str, str] = {}
     for name, template in sent.items():
-        both = Sides(template, live[name], {}, f"{spec.pointer}/{_TEMPLATES}/{name}")
+        both = Sides(template, live[name], {}, f"{spec.pointer}/{CLAIM_TEMPLATES}/{name}")
         conflicts += _template_conflicts(both, growable)
         new, old = size_of(part_at(template, "spec")), size_of(part_at(live[name], "spec"))
         if new and old and (compared(new, old) or 0) > 0:
@@ -205,7 +202,7 @@ def _stateful_set(planned: Update, sides: Sides, growable: Growable) -> Update:
 def _by_name(spec: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {
         str(part_at(each, "metadata").get("name")): each
-        for each in list_at(spec, _TEMPLATES)
+        for each in list_at(spec, CLAIM_TEMPLATES)
         if isinstance(each, Mapping)
     }
 

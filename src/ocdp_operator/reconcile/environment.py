@@ -1,4 +1,4 @@
-"""The rendering put into the claim's environment, with what its live objects cannot change any more."""
+"""The claim's objects as they are, of which a rendering takes what can never change: classes, and the sizes of volumes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ from collections.abc import Iterable, Mapping
 from ocdp_operator.model.kinds import PVC
 from ocdp_operator.model.names import ADOPT
 from ocdp_operator.model.objects import Manifest, ObjectRef, Observed
-from ocdp_operator.model.source import Rendering
-from ocdp_operator.model.template import ResolvedWorkload
-from ocdp_operator.plan.environment import with_environment
 from ocdp_operator.reconcile.run import Run
-
-
-async def in_environment(run: Run, rendering: Rendering, workload: ResolvedWorkload) -> Rendering:
-    """See ``with_environment``. Without any profile too: the classes that an earlier one gave cannot change any more."""
-    return with_environment(rendering, workload, await as_they_live(run, rendering.manifests))
 
 
 async def as_they_live(run: Run, manifests: Iterable[Manifest]) -> Mapping[ObjectRef, Observed]:

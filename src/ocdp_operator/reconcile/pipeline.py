@@ -20,6 +20,7 @@ from ocdp_operator.model.template import ResolvedWorkload
 from ocdp_operator.plan import policy
 from ocdp_operator.plan.drift import Drift, DriftKind
 from ocdp_operator.plan.endpoints import endpoints
+from ocdp_operator.plan.environment import with_environment
 from ocdp_operator.plan.exposure import with_value_path
 from ocdp_operator.plan.grown_volumes import goes_back, with_grown_volumes
 from ocdp_operator.plan.health import Verdict
@@ -40,7 +41,7 @@ from ocdp_operator.reconcile.credentials import (
     provide_credentials,
 )
 from ocdp_operator.reconcile.drifting import corrected, explained, find_drifts, take_back
-from ocdp_operator.reconcile.environment import as_they_live, in_environment
+from ocdp_operator.reconcile.environment import as_they_live
 from ocdp_operator.reconcile.hosts import hosts_taken
 from ocdp_operator.reconcile.judging import judge
 from ocdp_operator.reconcile.pruning import prune
@@ -156,7 +157,7 @@ async def _must_render(run: Run, workload: ResolvedWorkload) -> bool:
 async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[Drift, ...]) -> None:
     progress = run.progress
     try:
-        rendered, rendering = await _rendering(run, workload)
+        rendered, rendering, live = await _rendering(run, workload)
     except ReconcileError as failure:
         await uphold_in_spite(run, drifts, failure)
         raise
@@ -173,7 +174,6 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
             credentials=credentials,
             content_named=generated_config_maps(artifact.files),
         )
-        live = await as_they_live(run, desired.manifests)
         back = goes_back(run.claim, workload.revision.revision)
         desired = with_grown_volumes(desired, live, back=back)
         version = credentials.version
@@ -194,15 +194,21 @@ async def _render_and_apply(run: Run, workload: ResolvedWorkload, drifts: tuple[
         answer_rotation(run, request, allotment.held, credentials.rotated)
 
 
-async def _rendering(run: Run, workload: ResolvedWorkload) -> tuple[Rendered, Rendering]:
-    """What kustomize built, and that in the claim's environment, as the policy lets it through."""
+async def _rendering(
+    run: Run, workload: ResolvedWorkload
+) -> tuple[Rendered, Rendering, Mapping[ObjectRef, Observed]]:
+    """What kustomize built, that in the claim's environment, as the policy lets it through, and the objects that live.
+
+    Without any profile too: the classes that an earlier one gave cannot change any more.
+    """
     await check_place(run)
     workload = await with_mappings(run.ports.expressions, workload)
     await check_references(run, workload.secrets)
     rendered = await render_bound(run.ports, workload, Pace(_FETCH_PATIENCE, run.progress))
-    rendering = await in_environment(run, rendered.rendering, workload)
+    live = await as_they_live(run, rendered.rendering.manifests)
+    rendering = with_environment(rendered.rendering, workload, live)
     policy.check(rendering, workload, run.rules.limits)
-    return rendered, rendering
+    return rendered, rendering, live
 
 
 async def _credentials(run: Run, held: Sequence[SecretUse], drifts: tuple[Drift, ...]) -> Credentials:

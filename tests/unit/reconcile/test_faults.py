@@ -60,7 +60,7 @@ PURE = {
 }
 ASYNC = {
     "secret references": "check_references",
-    "environment": "in_environment",
+    "environment": "as_they_live",
     "credentials": "provide_credentials",
     "apply": "apply_all",
     "delete while pruning": "remove",

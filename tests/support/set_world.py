@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support import builders
-from tests.support.pipeline_world import World
+from tests.support.pipeline_world import World, app
 
 VOLUME, SECRET, OF_SET = (
     ("PersistentVolumeClaim", "ide-data"),
@@ -49,3 +49,12 @@ TOMBSTONE = {
     "workspace": "w",
     "since": "x",
 }
+
+
+async def with_a_volume() -> World:
+    """A claim with a set of one pod, whose volume is there."""
+    made = World(app(database()))
+    made.ask_for()
+    await made.settle()
+    put_volume(made)
+    return made

@@ -35,12 +35,15 @@ def named(kind: str, size: str) -> str:
     return f"{'data' if kind == 'StatefulSet' else 'ide-web'}={size}"
 
 
-def living(kind: str, size: str, former: str = "", *, capacity: str = "", ours: bool = True) -> Observed:
-    """As it lives; ``former``: what we said of how large it was to be; ``ours``: we sent the size."""
+def living(
+    kind: str, size: str, former: str = "", *, capacity: str = "", ours: bool = True, said_by_us: bool = True
+) -> Observed:
+    """As it lives; ``former``: what was said of how large it was to be, by us or not; ``ours``: we sent the size."""
     body = dict(volume(kind, size, **({GROWN_FROM: former} if former else {})).body)
     body["metadata"] = {**body["metadata"], "uid": "uid-1", "resourceVersion": "1"}
     body["status"] = {"capacity": {"storage": capacity}} if capacity else {}
-    fields: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{GROWN_FROM}": {}}}}
+    said = {f"f:{GROWN_FROM}": {}} if said_by_us else {}
+    fields: dict[str, Any] = {"f:metadata": {"f:annotations": {"f:ocdp.io/owner": {}, **said}}}
     if ours:
         fields["f:spec"] = {"f:resources": {"f:requests": {"f:storage": {}}}}
     entry = {"manager": "ocdp-operator", "operation": "Apply", "fieldsV1": fields}
@@ -126,9 +129,11 @@ def test_a_growth_that_failed_is_taken_back_where_the_api_server_lets_it(asked: 
         assert sent("PersistentVolumeClaim", asked, lives, back=back)[0] == size
 
 
-def test_what_others_say_was_asked_for_is_not_believed():
-    lives = replace(living("PersistentVolumeClaim", "2Gi", "ide-web=1Gi"), grown_from="")
-    assert sent("PersistentVolumeClaim", "1Gi", lives) == ("1Gi", "")
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_others_say_was_asked_for_is_not_believed(kind: str):
+    lives = living(kind, "2Gi", named(kind, "1Gi"), ours=True, said_by_us=False)
+    assert lives.annotations[GROWN_FROM]
+    assert sent(kind, "1Gi", lives) == ("1Gi", "")
 
 
 def test_a_size_that_is_left_to_others_is_never_looked_at():

@@ -21,16 +21,14 @@ from tests.support.set_world import (
     database,
     failure,
     put_volume,
+    with_a_volume,
 )
 
 
 @pytest.fixture
 async def world() -> World:
     """A claim that is Ready, with a StatefulSet whose controller made a volume."""
-    made = World(app(database()))
-    made.ask_for()
-    await made.settle()
-    put_volume(made)
+    made = await with_a_volume()
     made.cluster.set_status(
         builders.NAMESPACE, builders.ref("StatefulSet", "ide-db"), observedGeneration=1, replicas=1, readyReplicas=1,
         updatedReplicas=1, currentRevision="1", updateRevision="1", availableReplicas=1,

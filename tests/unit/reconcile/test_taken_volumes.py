@@ -11,17 +11,13 @@ from ocdp_operator.errors import Reason
 from ocdp_operator.model.names import ADOPT, RETAINED
 from tests.support import builders
 from tests.support.pipeline_world import KEY, World, app
-from tests.support.set_world import OF_SET, SELECTOR, TOMBSTONE, database, failure, put_volume
+from tests.support.set_world import OF_SET, SELECTOR, TOMBSTONE, database, failure, put_volume, with_a_volume
 
 
 @pytest.fixture
 async def world() -> World:
     """A claim with a set of one pod, whose volume is there."""
-    made = World(app(database()))
-    made.ask_for()
-    await made.settle()
-    put_volume(made)
-    return made
+    return await with_a_volume()
 
 
 async def test_a_set_takes_no_volume_that_somebody_made_by_its_name_alone():

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ocdp_operator.dev.operator import OperatorProcess
-from tests.support.apps import app_files, deployment, document
+from tests.support.apps import app_files, deployment, document, stateful_set
 from tests.support.world import Claim, Team, condition, eventually, is_ready
 
 CLAIMS = 12
@@ -176,3 +176,32 @@ async def test_a_rollback_by_hand_pins_the_last_healthy_revision(team: Team):
     assert revision(found) == found["spec"]["templateRevision"] == 1
     live = await team.platform.get("deploy", "ide-web", "-n", team.namespace)
     assert "example.test/release" not in live["spec"]["template"]["metadata"].get("annotations", {})
+
+
+async def test_a_set_that_went_back_says_which_pod_its_controller_keeps_and_stop_and_start_helps(
+    team: Team,
+):
+    def of_set(**pod: Any) -> dict[str, bytes]:
+        body = stateful_set()
+        body["spec"]["template"]["spec"].update(pod)
+        return app_files(deployment=document(body))
+
+    await team.publish(of_set())
+    await team.claim("ide")
+    assert revision(await team.ready("ide")) == 2
+    await team.publish(of_set(nodeSelector={"example.test/nowhere": "true"}))
+    await team.claim("ide", templateRevision=3)
+    await team.until("ide", "Healthy", "Unknown", "Unschedulable")
+
+    await team.claim("ide", templateRevision=2)
+    kept = "Kubernetes keeps its pod ide-web-0, of an older revision, until that is ready"
+
+    async def says() -> bool:
+        found = await team.get_claim("ide")
+        return revision(found) == 2 and kept in condition(found, "Ready")["message"]
+
+    await eventually(says, "the claim names the pod that its controller keeps")
+    await team.claim("ide", templateRevision=2, running=False)
+    await team.until("ide", "Ready", "False", "Stopped")
+    await team.claim("ide", templateRevision=2)
+    assert revision(await team.ready("ide")) == 2

@@ -33,10 +33,14 @@ from ocdp_operator.plan.pod_causes import (
 )
 from ocdp_operator.plan.refused_pods import refusal
 
+REVISION: Final = "controller-revision-hash"
+"""The label by which a pod of a StatefulSet says of which revision it is."""
 COMPONENT: Final = "app.kubernetes.io/component"
 MODEL_SERVER: Final = "model-server"
 """The label's value on a Deployment or StatefulSet whose containers load a model before their startup probe passes."""
 
+_ORDERED: Final = "OrderedReady"
+"""How the pods of a StatefulSet are made where it does not say: one after the other, each once the one before is ready."""
 _NO_DEADLINE: Final = 2**31 - 1
 """How the Deployment controller says "for ever"; the API server fills in another number where none is given."""
 _NAMED: Final = re.compile(r'"([^"]+)"')
@@ -107,8 +111,34 @@ def stateful_set(seen: Seen) -> Finding:
         if missing and seen.answer:
             reason, words = refusal(seen.answer)
             return failed(words, reason)
-        return _explained(replace(short, rolling=rolling, asks=missing), seen, patient=False)
+        finding = _explained(replace(short, rolling=rolling, asks=missing), seen, patient=False)
+        kept = "" if by_hand or finding.verdict is Verdict.HEALTHY else _kept_pod(seen)
+        return replace(finding, message=f"{finding.message}{kept}")
     return _leftovers(seen) or HEALTHY
+
+
+def _kept_pod(seen: Seen) -> str:
+    """Who must do what about a pod of an older revision that will not be ready, in a sentence; empty when there is none.
+
+    Under OrderedReady its controller replaces no pod before that one is ready, so that neither an edit nor going back helps
+    (kubernetes.io, "Forced rollback" of StatefulSets; kubernetes/kubernetes#67250).
+    """
+    spec, newest = seen.spec, seen.status.get("updateRevision")
+    if (spec.get("podManagementPolicy") or _ORDERED) != _ORDERED or not newest:
+        return ""
+    if number((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}, "partition") > 0:
+        return ""  # pods below it are of the older revision, as they should be
+    for pod in sorted(_own_pods(seen), key=lambda pod: pod.ref.name):
+        cause = cause_of(pod, seen.evidence.now, model=False)
+        lasts = cause is not None and (
+            cause.weight is Weight.BROKEN or cause.overdue or cause.reason is Reason.UNSCHEDULABLE
+        )
+        if lasts and pod.labels.get(REVISION, newest) != newest:
+            return (
+                f" Kubernetes keeps its pod {pod.ref.name}, of an older revision, until that is ready: "
+                "delete this pod, or stop and start the claim."
+            )
+    return ""
 
 
 def job(seen: Seen) -> Finding:

@@ -37,8 +37,8 @@ _WITH_WORDS: Final = frozenset(
 )
 """Reasons to wait whose message is about the image, a Secret or a ConfigMap; those of others may quote what a container wrote."""
 _LONGEST_WORDS: Final = 400
-_COMPONENT: Final = "app.kubernetes.io/component"
-"""The one label beside ours that is read: it tells a model server (``plan/health.py``)."""
+_LABELS: Final = ("app.kubernetes.io/component", "controller-revision-hash")
+"""Labels beside ours that are read: they tell a model server, and the revision of a StatefulSet's pod (``plan/replicas.py``)."""
 _READ_ELSEWHERE: Final = (OWNER, RENDERING)
 """The mark is read already, and what a Workload keeps is read afresh when it is needed."""
 _OWNER: Final = ("kind", "name", "uid", "controller")
@@ -62,7 +62,7 @@ def trimmed(observed: Observed) -> Observed:
     labels = {
         name: text
         for name, text in observed.labels.items()
-        if name == _COMPONENT or name.startswith(RESERVED_PREFIXES)
+        if name in _LABELS or name.startswith(RESERVED_PREFIXES)
     }
     annotations = {
         name: text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -11,7 +12,7 @@ import pytest
 
 from ocdp_operator.dev.simulation import SIMULATE
 from ocdp_operator.errors import ADVICE, Reason
-from tests.support.apps import app_files, deployment, document, stateful_set
+from tests.support.apps import app_files, deployment, document, stateful_set, volume
 from tests.support.simulated_pods import no_simulation, simulate
 from tests.support.world import Claim, Team, condition, eventually
 
@@ -151,3 +152,23 @@ async def test_a_pod_that_no_node_takes_is_told_with_what_is_missing(team: Team)
     claim = await team.until("ide", "Healthy", "Unknown", "Unschedulable")
     assert "Insufficient nvidia.com/gpu" in condition(claim, "Ready")["message"]
     assert condition(claim, "Ready")["reason"] == "Unschedulable"
+
+
+async def test_a_storage_class_that_does_not_exist_is_told_and_the_claim_is_ready_once_it_does(
+    team: Team,
+) -> None:
+    class_ = f"fast-{team.namespace}"
+    await team.publish(app_files(volume=document(volume(storageClassName=class_))))
+    await team.claim("ide")
+    claim = await team.until("ide", "Ready", "False", "VolumePending")
+    said = f"PersistentVolumeClaim/ide-data: it gets no volume: StorageClass {class_} does not exist."
+    assert condition(claim, "Ready")["message"] == said
+
+    events = await eventually(lambda: told(team, "ide", "VolumePending"), "its owner is told")
+    assert events == [f"{said} {ADVICE[Reason.VOLUME_PENDING]}"]
+    made = {**await team.platform.get("storageclass", "local"), "metadata": {"name": class_}}
+    await team.platform.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    try:
+        await team.ready("ide")
+    finally:
+        await team.platform.kubectl("delete", "storageclass", class_)

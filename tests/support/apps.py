@@ -112,6 +112,11 @@ def stateful_set() -> dict[str, Any]:
     return body | {"spec": {**spec, "serviceName": "web", "volumeClaimTemplates": [volume]}}
 
 
+def volume(**spec: Any) -> dict[str, Any]:
+    """The application's claim for a volume, with what is added to its spec."""
+    return {**_VOLUME, "spec": {**_VOLUME["spec"], **spec}}
+
+
 def component(**parts: list[Any]) -> bytes:
     """The kustomization of a component."""
     return document({"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", **parts})

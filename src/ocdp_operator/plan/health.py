@@ -31,6 +31,7 @@ from ocdp_operator.model.workload import ObjectHealth
 from ocdp_operator.plan import replicas
 from ocdp_operator.plan.findings import HEALTHY, Evidence, Finding, Seen, Verdict, failed, progressing
 from ocdp_operator.plan.order import entry_order
+from ocdp_operator.plan.refused_pods import why_no_volume_comes
 from ocdp_operator.plan.wording import shown
 
 __all__ = ["Evidence", "Health", "Verdict", "assess"]
@@ -125,6 +126,9 @@ def _pvc(seen: Seen) -> Finding:
         return failed("its volume is lost.")
     if seen.evidence.at_rest:
         return HEALTHY  # a class may wait for the first pod, and none comes
+    hopeless = why_no_volume_comes(seen.answer or "")
+    if hopeless:
+        return replace(failed(hopeless, Reason.VOLUME_PENDING), look_again=replicas.LOOK_LATER)
     # Also with a class that waits for the first pod: the pod is what it waits for, and comes later.
     class_ = seen.spec.get("storageClassName")
     of_class = f" of StorageClass {shown(class_)}" if class_ else ""

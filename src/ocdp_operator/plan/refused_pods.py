@@ -1,4 +1,4 @@
-"""Why a controller cannot make its pods, from the API server's answer to it, in words that stay as they are."""
+"""Why a controller cannot make its pods, or a volume, from the API server's answer to it, in words that stay as they are."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ _LEADS: Final = (
 _VALUE: Final = re.compile(r'((?:Invalid|Unsupported) value: )(?:"(?:[^"\\]|\\.)*"|[^:,]+)')
 _FAILURES: Final = frozenset({"FailedCreate", "ProvisioningFailed", "FailedBinding"})
 _SUCCESSES: Final = frozenset({"SuccessfulCreate", "ProvisioningSucceeded"})
+_NO_CLASS: Final = re.compile(r'^storageclass\S* "([^"]+)" not found')
+_NO_DEFAULT: Final = "no storage class is set"
 
 
 def why_missing(events: Iterable[ObjectEvent]) -> str:
@@ -57,3 +59,16 @@ def refusal(answer: str) -> tuple[Reason, str]:
     reason, who = next(found, (Reason.HEALTH_CHECK_FAILED, ""))
     by = f" by {who}" if who else ""
     return reason, f"its pods are refused{by}: {shown(words, _LONGEST).rstrip('.')}."
+
+
+def why_no_volume_comes(answer: str) -> str:
+    """What somebody must change before there can be a volume, as a part of a sentence; empty when one may yet come by itself.
+
+    The words of the controller that binds volumes (kubernetes, pkg/controller/volume/persistentvolume).
+    """
+    missing = _NO_CLASS.match(answer)
+    if missing:
+        return f"it gets no volume: StorageClass {shown(missing[1])} does not exist."
+    if _NO_DEFAULT in answer:
+        return "it gets no volume: it names no StorageClass, and the cluster has no default one."
+    return ""

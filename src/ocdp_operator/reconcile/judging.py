@@ -95,9 +95,13 @@ def _is_late(run: Run) -> bool:
     known = _known(run)
     if known is None:
         return False
+    # What was told of this generation may have been events' words: without them the verdict would turn to and fro.
+    told = known.status is Truth.FALSE and known.observed_generation == run.claim.generation
+    if told or known.status is Truth.TRUE:
+        return True
     since = moment(known.last_transition_time)
     # A clock that was set back says nothing of how late it is.
-    return known.status is Truth.TRUE or since is None or not timedelta(0) <= run.now() - since < _ASK_AFTER
+    return since is None or not timedelta(0) <= run.now() - since < _ASK_AFTER
 
 
 def _known(run: Run) -> Condition | None:

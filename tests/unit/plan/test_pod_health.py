@@ -341,9 +341,9 @@ def test_a_volume_is_told_with_its_class_and_why():
     assert health.asks == pending.ref
     assert health.message.endswith("it has no volume of StorageClass fast yet.")
 
-    said = health_of(pending, answers={pending.ref: 'storageclass "fast" not found'})
+    said = health_of(pending, answers={pending.ref: "waiting for a volume to be created"})
     assert (said.verdict, said.reason) == (PROGRESSING, Reason.VOLUME_PENDING)
-    assert said.message.endswith('it has no volume of StorageClass fast yet: storageclass "fast" not found.')
+    assert said.message.endswith("of StorageClass fast yet: waiting for a volume to be created.")
 
 
 def test_what_nothing_uses_while_a_claim_is_stopped_keeps_it_from_no_rest():

@@ -253,6 +253,18 @@ async def test_a_quota_that_leaves_no_room_for_a_stateful_set_is_told_after_some
     )
 
 
+async def test_what_events_told_stands_when_it_is_looked_at_again_at_once(starting: World) -> None:
+    clock = Clock(starting)
+    tell(starting, FULL)
+    clock.passes(60)
+    await starting.reconcile()
+    said = await ready(starting)
+    assert (said.status, said.reason) == ("False", Reason.QUOTA_EXCEEDED)
+    clock.passes(1)
+    await starting.reconcile()
+    assert await ready(starting) == said
+
+
 async def test_a_refusal_that_is_over_is_not_told(starting: World) -> None:
     clock = Clock(starting)
     tell(starting, FULL)

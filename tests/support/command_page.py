@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import typer
 
-from ocdp_operator.cli.app import app
+from ocdp_operator.cli.app import program
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "cli.md"
 MARKER: Final = "<!-- from here on made by: python -m tests.support.command_page -->\n"
@@ -22,7 +22,7 @@ def page(text: str) -> str:
 
 def commands() -> Iterator[tuple[str, Any]]:
     """``ocdp claim create`` and so on, each with its command."""
-    yield from _below("ocdp", typer.main.get_command(app))
+    yield from _below("ocdp", typer.main.get_command(program()))
 
 
 def _below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -34,7 +34,7 @@ def _below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _parts() -> Iterator[str]:
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(program())
     groups = {name: each for name, each in root.commands.items() if getattr(each, "commands", None)}
     yield "## ocdp\n"
     yield from _table({name: each for name, each in root.commands.items() if name not in groups}, "ocdp")

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ocdp_operator.cli.demo import demo
 from ocdp_operator.dev.binaries import Binaries
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.foreground import keep_up, start_detached
@@ -104,6 +105,8 @@ def _table() -> Table:
     table.add_column(overflow="fold")
     return table
 
+
+app.command()(demo)
 
 if __name__ == "__main__":
     app()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import yaml
 
 from ocdp_operator.cli import cluster
-from ocdp_operator.cli.app import main
+from ocdp_operator.cli.app import COMMANDS, GROUPS, main
 from tests.support.catalog_entries import template_document
 
 Run = Callable[..., tuple[int, str, str]]
@@ -41,6 +43,21 @@ def test_the_version_is_told(run: Run):
     code, out, _ = run("version")
     assert code == 0
     assert out.startswith("ocdp ")
+
+
+@pytest.mark.parametrize(("command", "library"), [("workspace", "kubernetes"), ("claim", "psycopg")])
+def test_a_command_loads_no_library_of_the_others(command: str, library: str):
+    """In a process of its own: this one has loaded everything already."""
+    code = f"import sys; from ocdp_operator.cli.app import program; program({command!r}); print({library!r} in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert printed.stdout == "False\n"
+
+
+def test_every_command_is_there_by_its_name_alone_and_among_the_others(run: Run):
+    _, everything, _ = run("--help")
+    for name in (*GROUPS, *COMMANDS):
+        assert f" {name} " in everything
+        assert run(name, "--help")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["catalog", "template", "workspace", "binding", "cluster", "dev"])

@@ -30,6 +30,7 @@ async def demo(platform: Platform, operator: OperatorProcess) -> AsyncIterator[D
         await platform.ocdp("profile", "disable", yaml.safe_load(file.read_text())["id"])
 
 
+@pytest.mark.timeout(420)  # some forty commands, one after the other, each a process of its own
 async def test_the_quickstart_prints_what_it_says(demo: Demo, tmp_path: Path) -> None:
     page = PAGE.read_text()
     now = await renewed(page, Shell.of(demo, tmp_path))

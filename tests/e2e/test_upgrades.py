@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from ocdp_operator.dev.operator import OperatorProcess
 from tests.support.apps import app_files, deployment, document, stateful_set
 from tests.support.world import Claim, Team, condition, eventually, is_ready
@@ -14,6 +16,9 @@ from tests.support.world import Claim, Team, condition, eventually, is_ready
 CLAIMS = 12
 CONCURRENCY = 3
 FAILURES = 2
+PATIENCE = 8
+"""Seconds. A claim has its place in the rollout for four times as long at most; on a busy machine a move takes some seconds, and
+one that fails this long on top."""
 NAMES = [f"ide-{number}" for number in range(CLAIMS)]
 
 
@@ -99,10 +104,22 @@ async def told(team: Team, reason: str) -> list[str]:
     ]
 
 
+async def all_told(team: Team, *reasons: str) -> None:
+    """Returns when as many events as there are claims give one of the reasons: they follow what a claim's status says."""
+
+    async def enough() -> bool:
+        return sum([len(await told(team, reason)) for reason in reasons]) >= CLAIMS
+
+    await eventually(enough, f"each claim is told {' or '.join(reasons)}")
+
+
+@pytest.mark.timeout(480)  # all of the claims become Ready five times
 async def test_a_rollout_is_bounded_and_a_bad_revision_is_halted_and_undone(
     team: Team, operator: OperatorProcess
 ):
-    await operator.restart(rolloutConcurrency=CONCURRENCY, rolloutFailures=FAILURES, rolloutPatienceSeconds=2)
+    await operator.restart(
+        rolloutConcurrency=CONCURRENCY, rolloutFailures=FAILURES, rolloutPatienceSeconds=PATIENCE
+    )
     for name in NAMES:
         await team.claim(name, upgradePolicy="Auto")
     await all_ready_on(team, 1)
@@ -112,12 +129,14 @@ async def test_a_rollout_is_bounded_and_a_bad_revision_is_halted_and_undone(
         await team.publish(files(annotation="good"), tag="v1")
         await all_ready_on(team, 2)
     assert 1 <= good.most_moving <= CONCURRENCY
+    await all_told(team, "UpgradeComplete")
     assert sorted(await told(team, "UpgradeComplete")) == sorted(NAMES)
 
     async with watching(team, 3) as bad:
         await team.publish(files(annotation="bad", broken=True), tag="v1")
         await eventually(lambda: halted(team), "the rollout is halted and undone", seconds=120, every=0.5)
-        await operator.restart(rolloutPatienceSeconds=2, rolloutFailures=FAILURES)
+        await all_told(team, "UpgradeFailed", "RolloutHalted")  # an operator that ends tells no more
+        await operator.restart(rolloutPatienceSeconds=PATIENCE, rolloutFailures=FAILURES)
         await all_ready_on(team, 2)
     assert bad.most_moving <= CONCURRENCY
     assert FAILURES <= len(bad.taken) < CONCURRENCY + FAILURES

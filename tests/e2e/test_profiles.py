@@ -86,9 +86,13 @@ async def test_a_profile_reaches_claims_under_auto_and_waits_for_pin_or_policy_u
         )
 
     await eventually(both_see_it, "the claims say that a newer profile is available")
-    events = await team.platform.get("events", "-n", team.namespace)
-    told = [each["involvedObject"]["name"] for each in events["items"] if each["reason"] == "UpdateAvailable"]
-    assert sorted(told) == ["pin", "policy"]
+
+    async def both_are_told() -> list[str]:
+        events = (await team.platform.get("events", "-n", team.namespace))["items"]
+        told = [each["involvedObject"]["name"] for each in events if each["reason"] == "UpdateAvailable"]
+        return told if len(told) >= 2 else []
+
+    assert sorted(await eventually(both_are_told, "both are told of it")) == ["pin", "policy"]
     for name in ("pin", "policy"):
         await runs_with(team, name, 1)
         assert await site(team, name) == "east"

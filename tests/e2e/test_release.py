@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from ocdp_operator.dev.errors import LocalEnvironmentError
 from ocdp_operator.dev.operator import OperatorProcess
+from ocdp_operator.dev.platform import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE
 from tests.support.apps import app_files, document, stateful_set
 from tests.support.world import Team, eventually
 
@@ -195,9 +197,20 @@ async def test_deletion_waits_with_forbidden_when_the_binding_was_removed(team: 
     binding = await team.platform.get("rolebinding", "-n", team.namespace)
     names = [item["metadata"]["name"] for item in binding["items"]]
     await team.platform.kubectl("delete", "rolebinding", "-n", team.namespace, *names)
+    await eventually(lambda: may_not_delete(team), "the API server has heard of it")
     await team.delete("ide")
     await team.until("ide", "Deleting", "True", "Forbidden")
     assert "Deployment/ide-web" in await team.objects()
     await team.platform.place(team.workspace, team.namespace)
     await team.gone("ide")
     assert await team.marked(claim["metadata"]["uid"]) == set()
+
+
+async def may_not_delete(team: Team) -> bool:
+    """Whether the API server, which is told of bindings by a watch of its own, refuses a Deployment's deletion to the operator."""
+    account = f"--as=system:serviceaccount:{OPERATOR_NAMESPACE}:{OPERATOR_ACCOUNT}"
+    try:
+        await team.platform.kubectl("auth", "can-i", "delete", "deployments", "-n", team.namespace, account)
+    except LocalEnvironmentError:  # what kubectl ends with when the answer is no
+        return True
+    return False

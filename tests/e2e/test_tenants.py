@@ -26,7 +26,7 @@ async def test_two_workspaces_cannot_see_each_other(new_team):
         f"--serviceaccount={one.namespace}:tenant",
     )  # fmt: skip
     as_tenant = f"--as=system:serviceaccount:{one.namespace}:tenant"
-    await one.platform.kubectl("get", "secrets", "-n", one.namespace, as_tenant)
+    await eventually(lambda: may_read(one, as_tenant), "the API server has heard of the binding")
     for kind in ("secrets", "deployments", "workloadclaims.ocdp.io"):
         with pytest.raises(LocalEnvironmentError, match="orbidden"):
             await one.platform.kubectl("get", kind, "-n", two.namespace, as_tenant)
@@ -96,6 +96,17 @@ async def test_retained_data_is_adopted_only_when_the_user_says_so(team: Team):
     assert after["metadata"]["uid"] == secret["metadata"]["uid"]
     await team.assert_no_orphan()
     assert adopted["metadata"]["uid"] in after["metadata"]["annotations"]["ocdp.io/owner"]
+
+
+async def may_read(team: Team, as_whom: str) -> bool:
+    """Whether the Secrets of the team's own namespace are shown."""
+    try:
+        await team.platform.kubectl("get", "secrets", "-n", team.namespace, as_whom)
+    except LocalEnvironmentError as error:
+        if "orbidden" in str(error):
+            return False
+        raise
+    return True
 
 
 def _yaml(body: dict) -> str:

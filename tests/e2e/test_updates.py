@@ -85,7 +85,12 @@ async def test_a_volume_grows_and_never_shrinks(team: Team):
     before = await team.objects()
     await team.claim("ide", values={"storageGi": 2, "greeting": "two"})
     await team.ready("ide")
-    grown = await team.objects()
+
+    async def settled() -> dict[str, dict[str, Any]] | None:
+        found = await team.objects()
+        return found if sum(name.startswith("ConfigMap/ide-") for name in found) == 1 else None
+
+    grown = await eventually(settled, "the ConfigMap of before is pruned")
     assert size_of(grown["PersistentVolumeClaim/ide-data"]) == "2Gi"
     assert uids(grown, "PersistentVolumeClaim") == uids(before, "PersistentVolumeClaim")
 
@@ -95,7 +100,9 @@ async def test_a_volume_grows_and_never_shrinks(team: Team):
     assert condition(found, "Healthy")["status"] == "True"
     # One refusal holds all of the edit: the generation that ran goes on.
     held = await team.objects()
-    assert uids(held, "") == uids(grown, "")
+    assert {name: each["metadata"]["uid"] for name, each in held.items()} == {
+        name: each["metadata"]["uid"] for name, each in grown.items()
+    }
     assert {name for name in held if name.startswith("NetworkPolicy/")} == set()
 
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,7 +206,7 @@ def forms(value: str) -> list[bytes]:
 
 def _files(root: Path) -> bytes:
     found = bytearray()
-    for path in sorted(root.rglob("*")):
+    for path in sorted(_below(root)):
         found += f"{path.relative_to(root)}\n".encode()
         with suppress(OSError):  # it went meanwhile
             if path.is_file() and not path.is_symlink():
@@ -233,4 +233,12 @@ async def _mirrors(root: Path) -> bytes:
 
 
 def _repositories(root: Path) -> Iterable[Path]:
-    return sorted(path.parent for path in root.rglob("HEAD") if (path.parent / "objects").is_dir())
+    return sorted(
+        path.parent for path in _below(root) if path.name == "HEAD" and (path.parent / "objects").is_dir()
+    )
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """Every file and directory; one that a running operator takes away meanwhile is left out (``rglob`` fails for it)."""
+    for directory, directories, files in os.walk(root):
+        yield from (Path(directory, name) for name in (*directories, *files))

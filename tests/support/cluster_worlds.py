@@ -151,6 +151,10 @@ class RealWorld:
             raise
         return dict(json.loads(found))
 
+    async def bound(self, claim: str) -> None:
+        """Returns when a claim for a volume is bound."""
+        await self.kubectl("wait", f"pvc/{claim}", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
+
     async def told(self, name: str) -> str:
         described = await self.kubectl("describe", "wc", name)
         return " ".join(described.partition("Events:")[2].split())
@@ -282,7 +286,7 @@ def workload() -> Manifest:
     return Manifest.of(body)
 
 
-async def until(check: Callable[[], Any], what: str, *, seconds: float = 20.0) -> None:
+async def until(check: Callable[[], Any], what: str, *, seconds: float = 60.0) -> None:
     """Returns when the check holds; fails with ``what`` when it does not in time."""
     try:
         async with asyncio.timeout(seconds):

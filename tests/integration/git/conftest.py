@@ -106,9 +106,7 @@ def recorder(tmp_path: Path) -> Recorder:
     found = Recorder(tmp_path / "git", tmp_path / "calls")
     found.log.touch()
     real = shutil.which("git")
-    found.path.write_text(
-        f'#!/bin/sh\n{{ printf "%s" "$$"; printf " %s" "$@"; printf "\\n"; env; }} >> {found.log}\nexec {real} "$@"\n'
-    )
+    found.path.write_text(f'#!/bin/sh\n{{ printf "%s\\n" "$$ $*"; env; }} >> {found.log}\nexec {real} "$@"\n')
     found.path.chmod(0o755)
     return found
 

@@ -12,6 +12,7 @@ from ocdp_operator.adapters.git import SourceLimits
 from ocdp_operator.dev.gitserver import GitServer
 from ocdp_operator.errors import Waiting
 from tests.integration.git.conftest import BASE, MakeSources, Recorder, hang, listening, pinned
+from tests.support.cluster_worlds import until
 
 GUARDED = "web/components/guarded"
 
@@ -57,12 +58,12 @@ async def test_a_hung_repository_does_not_delay_another(
     make_sources: MakeSources, server: GitServer, commit: str
 ):
     async with listening(hang) as hung:
-        sources = await make_sources(hung.origin, limits=SourceLimits(fetch_seconds=30))
+        sources = await make_sources(hung.origin, limits=SourceLimits(fetch_seconds=60))
         stuck = [asyncio.create_task(sources.fetch(pinned(hung, f"{n}" * 40), [])) for n in range(1, 7)]
         await hung.connected.wait()
         began = time.monotonic()
         assert (await sources.fetch(pinned(server, commit), [])).commit == commit
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         assert len(hung.heard) == 1, "one process for the repository, however many commits are wanted"
         await sources.close()
         results = await asyncio.gather(*stuck, return_exceptions=True)
@@ -71,24 +72,25 @@ async def test_a_hung_repository_does_not_delay_another(
 
 async def test_a_probe_does_not_wait_for_a_fetch_that_hangs(make_sources: MakeSources):
     async with listening(hang) as hung:
-        sources = await make_sources(hung.origin, limits=SourceLimits(fetch_seconds=30, probe_seconds=0.5))
+        sources = await make_sources(hung.origin, limits=SourceLimits(fetch_seconds=60, probe_seconds=0.5))
         fetching = asyncio.create_task(sources.fetch(pinned(hung, "1" * 40), []))
         await hung.connected.wait()
         began = time.monotonic()
         with pytest.raises(Waiting):
             await sources.probe(hung.url())
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         assert len(hung.heard) == 1
         fetching.cancel()
 
 
-async def test_no_more_than_four_gits_run_at_once(make_sources: MakeSources):
+async def test_no_more_than_four_gits_run_at_once(make_sources: MakeSources, recorder: Recorder):
     async with listening(hang) as hung:
-        sources = await make_sources(hung.origin, limits=SourceLimits(list_seconds=2))
+        sources = await make_sources(hung.origin, git=recorder.path, limits=SourceLimits(list_seconds=60))
         urls = [f"{hung.origin}/r{number}.git" for number in range(8)]
         asking = [asyncio.create_task(sources.resolve_ref(url, "main")) for url in urls]
-        await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-        assert len(hung.heard) == 4
+        # A fifth would have been started with the four, which have come as far as to their server.
+        await until(lambda: len(hung.heard) >= 4, "four gits are connected")
+        assert len(recorder.calls("ls-remote")) == len(hung.heard) == 4
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ocdp_operator.model.source import Artifact, Overlay
 from tests.integration.git.conftest import processes, processes_in
 from tests.integration.kustomize.conftest import MakeArtifact
 from tests.support.apps import app_files, document
+from tests.support.cluster_worlds import until
 from tests.support.overlays import COMMIT
 
 OBJECT = "apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: x}\\n"
@@ -157,15 +159,25 @@ async def test_no_output_is_an_empty_rendering(script: Script, artifact: Artifac
     assert (await (await script("exit 0")).render(artifact, OVERLAY)).manifests == ()
 
 
-async def test_no_more_than_two_build_at_once(script: Script, artifact: Artifact):
-    renderer = await script("/bin/sleep 4713", seconds=1)
-    building = [asyncio.create_task(refused(renderer, artifact)) for _ in range(4)]
-    most = 0
-    while not any(task.done() for task in building):
-        most = max(most, len([line for line in processes("sleep 4713") if line.startswith("/bin/sleep")]))
-        await asyncio.wait(building, timeout=0.05)
+async def test_no_more_than_two_build_at_once(script: Script, artifact: Artifact, tmp_path: Path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    renderer = await script(f"read line < {gate}")  # no child, which for a moment would look like a build
+
+    def builds() -> int:
+        return len([line for line in processes(str(tmp_path / "kustomize")) if line.startswith("/bin/sh")])
+
+    opened = os.open(gate, os.O_RDWR)
+    building = [asyncio.create_task(renderer.render(artifact, OVERLAY)) for _ in range(4)]
+    await until(lambda: builds() >= 2, "two build")
+    most = builds()
+    os.write(opened, b"\n" * 4)
+    while not all(task.done() for task in building):
+        most = max(most, builds())
+        await asyncio.wait(building, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+    os.close(opened)
     assert most == 2
-    await asyncio.gather(*building)
+    assert [(await each).manifests for each in building] == [()] * 4
 
 
 async def test_a_cancelled_build_leaves_nothing(script: Script, artifact: Artifact, work: Path):

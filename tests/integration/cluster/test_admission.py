@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ocdp_operator.adapters.cluster import KubeClient
 from ocdp_operator.dev.admission import AS_OPERATOR, install_admission, remove_admission
 from ocdp_operator.dev.cluster import Cluster
 from ocdp_operator.dev.errors import LocalEnvironmentError
@@ -26,6 +27,7 @@ from tests.support.cluster_worlds import (
     config_map,
     secret,
 )
+from tests.support.fix_controlplane import Namespaces
 from tests.support.world import eventually
 
 pytestmark = pytest.mark.usefixtures("fences")
@@ -44,10 +46,11 @@ async def fences(served: Cluster) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def world(world: RealWorld) -> RealWorld:
-    """A workspace's namespace."""
-    await world.control_plane.kubectl("label", "namespace", world.namespace, "ocdp.io/workspace=team-a")
-    return world
+async def world(served: Cluster, client: KubeClient, namespace: Namespaces) -> RealWorld:
+    """A workspace's namespace, ready for pods: made as one, since policies hear a moment later of a label that comes later."""
+    made = RealWorld(served, client, await namespace(labels={"ocdp.io/workspace": "team-a"}))
+    await eventually(lambda: made.live(ObjectRef("", "ServiceAccount", "default")), "it has its account")
+    return made
 
 
 async def as_operator(world: RealWorld, verb: str, *arguments: str, body: Raw | None = None) -> str:
@@ -181,9 +184,10 @@ async def test_what_is_no_write_of_an_object_is_refused(
         await as_operator(world, *arguments)
 
 
-async def test_no_object_is_written_where_no_workspace_is(world: RealWorld):
-    await world.control_plane.kubectl("label", "namespace", world.namespace, "ocdp.io/workspace-")
-
+async def test_no_object_is_written_where_no_workspace_is(
+    served: Cluster, client: KubeClient, namespace: Namespaces
+):
+    world = RealWorld(served, client, await namespace())
     await refused(world, own(config_map(), world), "has no label ocdp.io/workspace")
 
 
@@ -235,6 +239,7 @@ async def test_of_a_volume_without_a_mark_only_the_tombstone_is_written(world: R
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }
     await world.create(volume)
+    await world.bound("data-ide-web-0")  # before that its size is nobody's to change
 
     async def patch(metadata: Raw, **rest: Raw) -> str:
         body = json.dumps({"metadata": metadata, **rest})
@@ -338,19 +343,11 @@ async def test_what_others_added_does_not_stop_a_repair(world: RealWorld):
 
 async def test_a_foreign_finalizer_does_not_stop_a_repair(world: RealWorld):
     await apply(world, own(config_map(), world))
-    await world.kubectl(
-        "patch",
-        "configmap",
-        "ide-config",
-        "--type=merge",
-        "-p",
-        '{"metadata": {"finalizers": ["example.test/mine"]}}',
-    )
+    patch = ("patch", "configmap", "ide-config", "--type=merge", "-p")
+    await world.kubectl(*patch, '{"metadata": {"finalizers": ["example.test/mine"]}}')
 
     await apply(world, own(config_map(more="data"), world))
-    await world.kubectl(
-        "patch", "configmap", "ide-config", "--type=merge", "-p", '{"metadata": {"finalizers": []}}'
-    )
+    await world.kubectl(*patch, '{"metadata": {"finalizers": []}}')
 
 
 async def test_the_policies_are_for_the_operator_alone(world: RealWorld):

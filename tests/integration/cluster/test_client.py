@@ -78,7 +78,7 @@ class TestBadDays:
         with pytest.raises(Waiting) as caught:
             await KubeCluster(through).get(world.namespace, CONFIG)
         assert caught.value.not_before == 30.0
-        assert time.monotonic() - started < 5.0
+        assert time.monotonic() - started < 20.0
         assert len(proxy.requests) == 1
 
     async def test_server_that_stays_busy_is_waited_for(

@@ -13,7 +13,6 @@ from ocdp_operator.dev.cluster import Cluster
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from tests.support.cluster_worlds import PROJECT, RealWorld
 from tests.support.live_objects import volume
-from tests.support.world import eventually
 
 pytestmark = pytest.mark.usefixtures("fences")
 
@@ -37,12 +36,7 @@ async def made(world: RealWorld, name: str, labels: dict[str, str]) -> None:
     body = volume(name)
     body["metadata"]["labels"] = labels
     await world.create(body)
-
-    async def bound() -> bool:
-        found = json.loads(await world.kubectl("get", "pvc", name, "-o", "json"))
-        return bool(found["status"].get("phase") == "Bound")
-
-    await eventually(bound, "it is bound")
+    await world.bound(name)
 
 
 def sized(size: str) -> dict[str, Any]:

@@ -119,7 +119,9 @@ CASES = {
         Way.IN_PLACE,
     ),
     "Service, an explicit node port given up": Case(
-        service(type="NodePort", ports=[port(32761)]),
+        service(
+            type="NodePort", ports=[port(30061)]
+        ),  # of those that are handed out to nobody who asks for any
         "spec",
         {"ports": [{"name": "http", "port": 80}], "type": "ClusterIP"},
         Way.IN_PLACE,

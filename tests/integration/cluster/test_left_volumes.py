@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ocdp_operator.adapters.cluster import KubeClient
 from ocdp_operator.dev.admission import AS_OPERATOR, install_admission, remove_admission
 from ocdp_operator.dev.cluster import Cluster
 from ocdp_operator.dev.errors import LocalEnvironmentError
 from tests.support.cluster_worlds import CLAIM_UID_OF_TESTS, OTHER_UID, PROJECT, Raw, RealWorld
+from tests.support.fix_controlplane import Namespaces
 
 pytestmark = pytest.mark.usefixtures("fences")
 
@@ -25,10 +27,9 @@ async def fences(served: Cluster) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def world(world: RealWorld) -> RealWorld:
-    """A workspace's namespace."""
-    await world.control_plane.kubectl("label", "namespace", world.namespace, "ocdp.io/workspace=team-a")
-    return world
+async def world(served: Cluster, client: KubeClient, namespace: Namespaces) -> RealWorld:
+    """A workspace's namespace: made as one, since the policies may hear later of a label that comes later."""
+    return RealWorld(served, client, await namespace(labels={"ocdp.io/workspace": "team-a"}))
 
 
 async def test_a_volume_is_taken_from_its_stateful_set_with_its_tombstone_alone(world: RealWorld):

@@ -225,10 +225,11 @@ async def test_exceeded_quota_is_waited_for_with_its_numbers(world: RealWorld) -
         "create", "quota", "small", "--hard=count/configmaps=1"
     )  # kube-root-ca.crt is the one
 
-    async def counted() -> bool:
-        return bool(await world.kubectl("get", "quota", "small", "-o", "jsonpath={.status.used}"))
+    async def used_up() -> bool:
+        found = json.loads(await world.kubectl("get", "quota", "small", "-o", "json"))
+        return bool(found["status"].get("used") == {"count/configmaps": "1"})
 
-    await eventually(counted)
+    await eventually(used_up)
     error = await refused(world, config_map())
     assert isinstance(error, Waiting)
     assert error.reason is Reason.QUOTA_EXCEEDED
@@ -390,7 +391,7 @@ async def is_refused(world: RealWorld, body: dict[str, Any]) -> bool:
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await check():  # noqa: ASYNC110 - what is waited for happens elsewhere
             await asyncio.sleep(0.1)
 

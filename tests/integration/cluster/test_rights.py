@@ -28,6 +28,7 @@ from tests.support.cluster_worlds import (
     until,
     workload,
 )
+from tests.support.world import eventually
 
 ACCOUNT = "system:serviceaccount:ocdp-system:ocdp-operator"
 
@@ -70,9 +71,7 @@ async def may(world: RealWorld, verb: str, resource: str, *, yes: bool) -> None:
             return not yes
         return said.strip().startswith("yes") is yes
 
-    async with asyncio.timeout(20):
-        while not await answer():  # noqa: ASYNC110 - what is waited for happens elsewhere
-            await asyncio.sleep(0.05)
+    await eventually(answer, f"{verb} {resource} is {'' if yes else 'not '}allowed")
 
 
 async def test_everything_a_claim_needs_is_allowed_where_it_is_bound(

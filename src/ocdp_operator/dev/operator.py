@@ -16,7 +16,7 @@ import yaml
 from ocdp_operator.dev.ports import free_port
 from ocdp_operator.dev.process import Command, Process
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 20.0
 _MODULE: Final = "ocdp_operator"
 _CHECKOUT: Final = Path(__file__).resolve().parents[3]

@@ -178,7 +178,7 @@ async def test_two_processes_at_once_build_once(go: Path) -> None:
     async def building() -> bool:
         return "etcd" in built(go)
 
-    await until(building, what="a build of etcd", seconds=20)
+    await until(building, what="a build of etcd", seconds=90)
     (go / "hold-etcd").unlink()
     errors = [(await process.communicate())[1].decode() for process in processes]
 
@@ -195,7 +195,7 @@ async def test_a_build_that_was_killed_goes_on_where_it_was(go: Path) -> None:
     async def building() -> bool:
         return "kwok" in built(go)
 
-    await until(building, what="a build of kwok", seconds=20)
+    await until(building, what="a build of kwok", seconds=90)
     process.send_signal(signal.SIGKILL)
     await process.communicate()
     (go / "hold-kwok").unlink()

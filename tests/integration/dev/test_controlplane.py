@@ -104,7 +104,7 @@ async def get(plane: ControlPlane, place: str, *what: str) -> dict[str, Any]:
 
 
 async def wait_for(
-    plane: ControlPlane, place: str, what: tuple[str, ...], holds: Holds, seconds: float = 20
+    plane: ControlPlane, place: str, what: tuple[str, ...], holds: Holds, seconds: float = 60
 ) -> None:
     async def check() -> bool:
         return holds(await get(plane, place, *what))
@@ -171,6 +171,9 @@ async def test_a_pod_fails_the_way_it_asks(
 
 async def test_a_pod_that_runs_fails_when_it_is_asked_and_recovers(plane: ControlPlane, place: str) -> None:
     await apply(plane, place, deployment("web", replicas=1))
+    await wait_for(
+        plane, place, ("deploy", "web"), lambda found: found["status"].get("availableReplicas") == 1
+    )
     for simulation, available in (("crashloop", 0), ("recovered", 1), ("imagepull", 0), ("notready", 0), ("recovered", 1)):  # fmt: skip
         await wait_for(plane, place, ("deploy", "web"), lambda found: "replicas" in found["status"])
         pod = (await get(plane, place, "pods"))["items"][0]["metadata"]["name"]
@@ -264,9 +267,9 @@ async def test_the_api_server_comes_back_where_it_was_with_what_it_had(
 
     assert "kept" in await plane.kubectl("get", "-n", place, "configmap", "kept", "-o", "name")
     await apply(plane, place, service("web"), deployment("web", replicas=1))
-    await wait_for(plane, place, ("service", "web"), lambda found: bool(address(found)), seconds=30)
+    await wait_for(plane, place, ("service", "web"), lambda found: bool(address(found)))
     await wait_for(
-        plane, place, ("deploy", "web"), lambda found: found["status"].get("availableReplicas") == 1, 60
+        plane, place, ("deploy", "web"), lambda found: found["status"].get("availableReplicas") == 1, 90
     )
 
 
@@ -279,7 +282,7 @@ async def test_volumes_leave_no_directory_on_this_machine(plane: ControlPlane, p
     async def gone() -> bool:
         return not _exists(path)
 
-    await until(gone, what="the volume's directory to go", seconds=10)
+    await until(gone, what="the volume's directory to go", seconds=60)
 
 
 def _exists(path: str) -> bool:

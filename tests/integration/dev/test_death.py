@@ -59,7 +59,7 @@ async def test_a_killed_parent_leaves_no_process(binaries: Binaries, part: str, 
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=PIPE)
     assert parent.stdout is not None
     try:
-        word, directory = (await asyncio.wait_for(parent.stdout.readline(), 60)).decode().split()
+        word, directory = (await asyncio.wait_for(parent.stdout.readline(), 120)).decode().split()
         assert word == "up"
         assert await naming(f"{directory}/")
     finally:
@@ -69,7 +69,7 @@ async def test_a_killed_parent_leaves_no_process(binaries: Binaries, part: str, 
     async def nothing_left() -> bool:
         return not await naming(f"{directory}/")
 
-    await until(nothing_left, what=f"the processes of {part} to end", seconds=10)
+    await until(nothing_left, what=f"the processes of {part} to end", seconds=40)
 
 
 async def test_a_process_that_ignores_sigterm_is_killed_at_the_deadline(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ async def test_a_process_that_ignores_sigterm_is_killed_at_the_deadline(tmp_path
     async def told() -> bool:
         return "ready" in process.tail()
 
-    await process.ready(told, seconds=10)
+    await process.ready(told, seconds=60)
     await process.stop(seconds=0.2)
 
     assert not process.running
@@ -93,13 +93,13 @@ async def test_stopping_ends_the_children_too(tmp_path: Path) -> None:
     async def child_runs() -> bool:
         return bool(await naming(f"sleep 1000.{os.getpid()}"))
 
-    await process.ready(child_runs, seconds=10)
+    await process.ready(child_runs, seconds=60)
     await process.stop(seconds=1)
 
     async def gone() -> bool:
         return not await naming(f"sleep 1000.{os.getpid()}")
 
-    await until(gone, what="the child to end", seconds=5)
+    await until(gone, what="the child to end", seconds=40)
 
 
 async def test_a_process_starts_with_the_signals_a_program_expects(tmp_path: Path) -> None:

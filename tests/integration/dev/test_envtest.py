@@ -17,7 +17,7 @@ from ocdp_operator.dev.ports import free_port
 from ocdp_operator.dev.recipes import KUBERNETES, RECIPES
 from tests.support.archives import FOLDER, PROGRAM, Members, archive, file, link, packed, programs, served
 
-QUICK = FetchLimits(answer_seconds=1, stall_seconds=1, seconds=5)
+QUICK = FetchLimits(answer_seconds=3, stall_seconds=3, seconds=20)
 
 
 def left_in(directory: Path) -> list[str]:

@@ -198,9 +198,14 @@ def test_suspended_claims_and_open_circuits_are_counted():
 def test_a_scrape_with_two_thousand_claims_holds_nobody_up():
     metrics = measured(*(claim(f"c{n}", Truth.TRUE, Reason.AVAILABLE) for n in range(2000)), per_claim=True)
     metrics.exposed()
-    began = time.thread_time()
-    metrics.exposed()
-    assert time.thread_time() - began < 0.25, "seconds of CPU; 0.05 on an idle machine"
+
+    def seconds() -> float:
+        began = time.thread_time()
+        metrics.exposed()
+        return time.thread_time() - began
+
+    # The least of three: the whole process's garbage may be collected in one of them.
+    assert min(seconds() for _ in range(3)) < 0.25, "seconds of CPU; 0.05 on an idle machine"
 
 
 def test_every_family_is_there_before_the_first_claim():

@@ -54,7 +54,7 @@ def watch(policy: Policy) -> tuple[IdentityWatch, ClaimQueue]:
 
 async def ran(watch: IdentityWatch, until: Callable[[], bool]) -> None:
     task = asyncio.create_task(watch.run(Random(1)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not until():  # noqa: ASYNC110 - a predicate on the watch
             await asyncio.sleep(0.001)
     task.cancel()

@@ -26,7 +26,7 @@ def claim(name: str, version: int = 1) -> WorkloadClaim:
 
 async def ran(coroutine: Awaitable[None], until: Callable[[], bool]) -> None:
     task = asyncio.ensure_future(coroutine)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not until():  # noqa: ASYNC110 - a predicate on the store
             await asyncio.sleep(0.001)
     task.cancel()
@@ -104,7 +104,7 @@ async def test_a_catalog_write_wakes_every_claim_and_silence_wakes_none():
         return answer
 
     await ran(CatalogWatch(store, queue, counter).run(0.001, Random(1)), lambda: asked >= 6)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await queue.take() == ClaimKey("team-a", "a")
 
 

@@ -49,7 +49,7 @@ async def probed_once(parking: Parking, world: Probed) -> None:
     """Lets the parking probe until it has asked for something once more."""
     before = len(world.probes)
     task = asyncio.create_task(parking.run(every=0.001))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(world.probes) == before:  # noqa: ASYNC110 - a predicate on the fake
             await asyncio.sleep(0.001)
     task.cancel()
@@ -77,7 +77,7 @@ async def test_claims_wake_when_their_dependency_answers_and_no_others(world: Pr
     parking.park(second, GIT, AWAY)
     world.back = {GIT}
     await probed_once(parking, world)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await queue.take() == second
     assert queue.depth == 0
 
@@ -91,7 +91,7 @@ async def test_a_claim_that_left_is_not_woken(world: Probed):
     parking.leave(gone)
     world.back = {CATALOG}
     await probed_once(parking, world)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await queue.take() == stays
     assert queue.depth == 0
 
@@ -137,7 +137,7 @@ async def test_a_probe_that_falls_over_ends_no_other_and_is_made_again(world: Pr
 
     world._answer = falls_over  # type: ignore[method-assign]
     running = asyncio.create_task(parking.run(every=0.001))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         taken = {await queue.take(), await queue.take()}
     assert taken == {first, second}
     assert not running.done()

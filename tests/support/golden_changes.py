@@ -73,6 +73,7 @@ async def suspended(stage: Stage, name: str) -> AsyncIterator[None]:
     """What was changed by hand meanwhile is told, and left."""
     await stage.ready(name)
     await stage.change(name, suspend=True)
+    await stage.says(name, "suspended")  # an operator that has yet to hear of it puts the change right
     await stage.kubectl(
         "patch", "service", f"{name}-web", "--type=merge", "-p", '{"spec":{"selector":{"mine":"now"}}}'
     )

@@ -22,6 +22,11 @@ class Golden:
     directory: Path
     renew: bool
 
+    def fits(self, name: str, text: str) -> bool:
+        """Whether the text is the committed file's; every text is where that is to be renewed."""
+        file = self.directory / f"{name}.txt"
+        return self.renew or (file.is_file() and file.read_text().splitlines() == text.splitlines())
+
     def compare(self, name: str, text: str) -> None:
         """Fails with the difference to the committed file; writes it instead where that is asked for."""
         file = self.directory / f"{name}.txt"

@@ -7,7 +7,10 @@ from typing import Final
 
 import yaml
 
+from ocdp_operator.dev.errors import LocalEnvironmentError
+from tests.support.audit import OPERATOR
 from tests.support.golden_stage import Situations, Stage
+from tests.support.world import eventually
 
 REFUSALS: Final = Situations()
 OUTAGES: Final = Situations()
@@ -106,11 +109,25 @@ async def deletion_forbidden(stage: Stage, name: str) -> AsyncIterator[None]:
     """Somebody took the operator's right in the namespace away."""
     await stage.ready(name, deletionPolicy="Delete")
     await stage.kubectl("delete", "rolebinding", "--all")
+    await _rightless(stage, name)
     await stage.team.delete(name)
     await stage.team.until(name, "Deleting", "True", "Forbidden")
     yield
     await stage.team.platform.place(stage.team.workspace, stage.team.namespace)
     await stage.team.gone(name)
+
+
+async def _rightless(stage: Stage, name: str) -> None:
+    """Returns when the API server has heard that the operator has no right any more."""
+
+    async def refused() -> bool:
+        try:
+            await stage.kubectl("delete", "workload", name, "--dry-run=server", f"--as={OPERATOR}")
+        except LocalEnvironmentError as error:
+            return "(Forbidden)" in str(error)
+        return False
+
+    await eventually(refused, "the operator may not delete workloads")
 
 
 @OUTAGES.add

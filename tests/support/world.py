@@ -167,6 +167,17 @@ class Team:
             shown = json.dumps((await self.get_claim(name)).get("status", {}).get("conditions"), indent=1)
             raise AssertionError(f"{error}\n{shown}") from None
 
+    async def reached(self, name: str, url: str, *, whole: bool = True) -> Claim:
+        """The claim once it says this URL, or one that begins so: Ready waits for no Ingress to get its address."""
+
+        async def check() -> Claim | None:
+            found = await self.get_claim(name)
+            said = found.get("status", {}).get("url", "")
+            return found if said == url or (not whole and said.startswith(url)) else None
+
+        found: Claim = await eventually(check, f"{name} is reached at {url}")
+        return found
+
     async def gone(self, name: str, *, kind: str = "wc", seconds: float = PATIENCE) -> None:
         """Returns when the object is gone."""
 

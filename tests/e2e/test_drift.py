@@ -148,7 +148,7 @@ async def test_an_autoscaler_of_somebody_else_keeps_its_replicas_and_a_person_do
     async def put_right() -> bool:
         return await replicas(team) == 1
 
-    await eventually(put_right, "what a person scaled is put right", seconds=10)
+    await eventually(put_right, "what a person scaled is put right")
     await team.ready("ide")
 
 

@@ -32,7 +32,7 @@ from tests.support.impact_world import (
     until_all,
     written,
 )
-from tests.support.world import Claim, Team, is_ready
+from tests.support.world import Claim, Team, condition, is_ready
 
 CLAIMS = int(os.environ.get("OCDP_IMPACT_CLAIMS", str(2 * len(SORTS))))
 PATIENCE = 120 + 3 * CLAIMS
@@ -119,9 +119,13 @@ async def move_the_others(team: Team) -> None:
 
 
 def is_at_rest(_: str, claim: Claim) -> bool:
-    """Refused, or applied from the second revision and healthy: Ready alone may still speak of the first."""
+    """Refused for good, or applied from the second revision and healthy: Ready alone may still speak of the first."""
     applied = claim["status"].get("history") or [{"revision": 0}]
-    return bool(refused_for(claim)) or went_back(claim) or (applied[0]["revision"] == 2 and is_ready(claim))
+    return (
+        bool(condition(claim, "Stalled"))
+        or went_back(claim)
+        or (applied[0]["revision"] == 2 and is_ready(claim))
+    )
 
 
 def went_back(claim: Claim) -> bool:

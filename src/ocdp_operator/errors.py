@@ -209,17 +209,34 @@ FAILURES: Final[dict[Reason, ReasonEntry]] = {
     ),
 }
 
-_LOG: Final = "Where a container runs or ran, its log says more."
-ADVICE: Final[dict[Reason, str]] = {
-    Reason.IMAGE_PULL_FAILED: "Correct the image if a value of the claim names it; else the platform team corrects it, or its pull secret.",
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Who must look first at objects that are not healthy, and what can be done."""
+
+    actor: Actor
+    remedy: str
+
+
+_LOG: Final = Advice(_USER, "Where a container runs or ran, its log says more.")
+ADVICE: Final[dict[Reason, Advice]] = {
+    Reason.IMAGE_PULL_FAILED: Advice(
+        _USER,
+        "Correct the image if a value of the claim names it; else the platform team corrects it, or its pull secret.",
+    ),
     Reason.CRASH_LOOP: _LOG,
     Reason.HEALTH_CHECK_FAILED: _LOG,
     Reason.PROGRESS_DEADLINE_EXCEEDED: _LOG,
-    Reason.UNSCHEDULABLE: "Ask for less if a value of the claim says how much; else ask the platform team for room on its nodes.",
-    Reason.VOLUME_PENDING: "Ask the platform team for the storage that is named.",
-    Reason.QUOTA_EXCEEDED: FAILURES[Reason.QUOTA_EXCEEDED].remedy,
+    Reason.UNSCHEDULABLE: Advice(
+        _USER,
+        "Ask for less if a value of the claim says how much; else ask the platform team for room on its nodes.",
+    ),
+    Reason.VOLUME_PENDING: Advice(_PLATFORM, "Ask the platform team for the storage that is named."),
+    Reason.QUOTA_EXCEEDED: Advice(_USER, FAILURES[Reason.QUOTA_EXCEEDED].remedy),
+    Reason.NO_PODS: Advice(_USER, "The events of the named object tell why it has no pods."),
+    Reason.MODEL_LOADING: Advice(Actor.NOBODY, "Nothing to do: it is ready again once the model is loaded."),
 }
-"""What to do about pods that fail: the event says it after what the conditions say."""
+"""What to do about a claim whose objects are not healthy: its events and ``status.failure`` say it."""
 
 
 class OcdpError(Exception):

@@ -101,11 +101,15 @@ async def test_a_pod_that_fails_makes_its_claim_unready_with_the_cause_and_back(
     said = f"{kind}/ide-web: 0 of 1 pods are ready: {words}"
     assert condition(claim, "Ready")["message"] == condition(claim, "Healthy")["message"] == said
     assert condition(claim, "Applied")["status"] == "True"
+    advice = ADVICE[Reason(reason)]
+    failure = {"code": reason, "actor": advice.actor, "message": said, "remedy": advice.remedy}
+    assert claim["status"]["failure"] == failure
 
     await becomes(team, "recovered")
     took = await seconds_until(becoming(team, "True", "Available"), team, "Ready is True again")
     sys.stdout.write(f"{kind} {simulation}: Ready was True again after {took:g} s\n")
-    assert await told(team, "ide", reason) == [f"{said} {ADVICE[Reason(reason)]}"]
+    assert await told(team, "ide", reason) == [f"{said} {advice.remedy}"]
+    assert "failure" not in (await team.get_claim("ide"))["status"]
 
     async def told_twice() -> bool:
         return len(await told(team, "ide", "HealthCheckSucceeded")) >= 2
@@ -170,7 +174,7 @@ async def test_a_storage_class_that_does_not_exist_is_told_and_the_claim_is_read
     assert condition(claim, "Ready")["message"] == said
 
     events = await eventually(lambda: told(team, "ide", "VolumePending"), "its owner is told")
-    assert events == [f"{said} {ADVICE[Reason.VOLUME_PENDING]}"]
+    assert events == [f"{said} {ADVICE[Reason.VOLUME_PENDING].remedy}"]
     made = {**await team.platform.get("storageclass", "local"), "metadata": {"name": class_}}
     await team.platform.kubectl("create", "-f", "-", stdin=json.dumps(made))
     try:

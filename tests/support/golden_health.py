@@ -107,7 +107,7 @@ async def progressing(stage: Stage, name: str) -> AsyncIterator[None]:
 @PATIENCE.add
 async def volume_pending(stage: Stage, name: str) -> AsyncIterator[None]:
     """Its class is one that the cluster does not have."""
-    await stage.says(name, "not found")
+    await stage.says(name, "does not exist")
     yield
 
 

@@ -50,5 +50,7 @@ def test_every_heading_has_a_meaning_an_actor_and_a_remedy():
 
 
 @pytest.mark.parametrize("reason", ADVICE)
-def test_what_an_event_advises_is_on_the_page(reason: Reason):
-    assert re.search(rf"^- .*`{reason}`.*: {re.escape(ADVICE[reason])}$", PAGE, re.MULTILINE)
+def test_what_is_advised_is_on_the_page(reason: Reason):
+    advice = ADVICE[reason]
+    line = rf"^- .*`{reason}`.* \({advice.actor}\): {re.escape(advice.remedy)}$"
+    assert re.search(line, PAGE, re.MULTILINE)

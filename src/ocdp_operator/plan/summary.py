@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ocdp_operator.errors import Reason, ReconcileError, Stage, Stalled
+from ocdp_operator.errors import ADVICE, Reason, ReconcileError, Stage, Stalled
 from ocdp_operator.model.claim import (
     ClaimStatus,
     Endpoint,
@@ -289,9 +289,20 @@ def _with_facts(claim: WorkloadClaim, facts: Facts, conditions: Conditions, now:
         credentials_version=facts.credentials_version,
         last_handled_rotation=facts.last_handled_rotation,
         last_handled_reconcile_at=facts.last_handled_reconcile_at,
-        failure=Failure.of(facts.error) if facts.error else None,
+        failure=_failure(facts),
         history=_history(claim, facts, now),
     )
+
+
+def _failure(facts: Facts) -> Failure | None:
+    """Of what was asked for; else of what runs: who must act on it, and how, also when its event is long gone."""
+    if facts.error is not None:
+        return Failure.of(facts.error)
+    health = facts.health
+    if health is None or health.verdict is not Verdict.FAILED or _is_stopped(facts):
+        return None
+    advice = ADVICE.get(health.reason, ADVICE[Reason.HEALTH_CHECK_FAILED])
+    return Failure(code=health.reason, actor=advice.actor, message=health.message, remedy=advice.remedy)
 
 
 def _spec_digest(claim: WorkloadClaim, facts: Facts) -> str:

@@ -27,9 +27,9 @@ def tell_failure(run: Run, error: ReconcileError, before: ClaimStatus) -> None:
 
 def tell_unhealthy(run: Run, health: Condition) -> None:
     """Queues the event of a claim whose pods have failed, with what to do."""
-    run.tell(
-        health.reason, f"{sentence(health.message)} {ADVICE.get(health.reason, '')}".rstrip(), warning=True
-    )
+    advice = ADVICE.get(health.reason)
+    remedy = f" {advice.remedy}" if advice else ""
+    run.tell(health.reason, f"{sentence(health.message)}{remedy}", warning=True)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ocdp_operator.errors import ADVICE, Reason, Waiting
-from ocdp_operator.model.conditions import Condition
+from ocdp_operator.model.conditions import Condition, Failure
 from ocdp_operator.model.events import ObjectEvent
 from ocdp_operator.model.names import CLAIM_NAME
 from tests.support import builders
@@ -94,10 +94,14 @@ async def test_a_crash_loop_is_told_at_once_and_once_and_its_end_too(world: Worl
         type="Ready", status="False", reason=Reason.CRASH_LOOP, message=said, observed_generation=1,
         last_transition_time="2026-01-01T12:00:00Z",
     )  # fmt: skip
-    assert warnings(world) == [(Reason.CRASH_LOOP, f"{said} {ADVICE[Reason.CRASH_LOOP]}")]
+    advice = ADVICE[Reason.CRASH_LOOP]
+    assert warnings(world) == [(Reason.CRASH_LOOP, f"{said} {advice.remedy}")]
+    told = Failure(code=Reason.CRASH_LOOP, actor=advice.actor, message=said, remedy=advice.remedy)
+    assert (await world.claim()).status.failure == told
 
     is_well(world)
     await world.reconcile()
+    assert (await world.claim()).status.failure is None
     assert (await ready(world)).status == "True"
     assert [event.reason for event in world.cluster.events].count(Reason.HEALTH_CHECK_SUCCEEDED) == 2
 

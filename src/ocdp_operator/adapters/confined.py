@@ -60,19 +60,7 @@ async def run(command: Command) -> Ended:
 
     Raises OSError when it cannot be started.
     """
-    loop = asyncio.get_running_loop()
-    transport, talk = await loop.subprocess_exec(
-        lambda: _Talk(command.output_limit, loop.create_future()),
-        *command.argv,
-        stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(command.environment),
-        cwd=command.directory,
-        start_new_session=True,
-        # Python ignores SIGXFSZ, and so does the child then: a file that grows too large is an error that it tells.
-        restore_signals=False,
-    )
+    transport, talk = await _start(command)
     try:
         _limit(talk.pid, command.limits)
         talk.hear(command.stdin)
@@ -81,12 +69,44 @@ async def run(command: Command) -> Ended:
             talk.kill(signal.SIGTERM)
             await _ends_within(talk, _GRACE)
     finally:
-        if not talk.ended.done():
-            talk.kill(signal.SIGKILL)
-            await asyncio.shield(talk.ended)
-        transport.close()
+        await _end(transport, talk)
     errors = talk.errors.decode(errors="replace")
     return Ended(transport.get_returncode() or 0, bytes(talk.output), errors, timed_out, talk.overflowed)
+
+
+async def _start(command: Command) -> tuple[asyncio.SubprocessTransport, _Talk]:
+    """The process, of which nothing is left when the caller is cancelled meanwhile.
+
+    asyncio itself then kills the process alone and waits for its pipes, which its children hold for as long as they like.
+    """
+    loop = asyncio.get_running_loop()
+    starting = loop.create_task(
+        loop.subprocess_exec(
+            lambda: _Talk(command.output_limit, loop.create_future()),
+            *command.argv,
+            stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(command.environment),
+            cwd=command.directory,
+            start_new_session=True,
+            # Python ignores SIGXFSZ, and so does the child then: a file that grows too large is an error that it tells.
+            restore_signals=False,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            await _end(*await starting)
+        raise
+
+
+async def _end(transport: asyncio.SubprocessTransport, talk: _Talk) -> None:
+    if not talk.ended.done():
+        talk.kill(signal.SIGKILL)
+        await asyncio.shield(talk.ended)
+    transport.close()
 
 
 async def _ends_within(talk: _Talk, seconds: float) -> bool:

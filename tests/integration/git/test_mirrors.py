@@ -19,10 +19,9 @@ from tests.integration.git.conftest import (
     hang,
     listening,
     pinned,
-    processes,
-    processes_in,
 )
 from tests.support.apps import app_files
+from tests.support.processes import processes, processes_in
 
 SETTINGS = f"{BASE}/settings.yaml"
 

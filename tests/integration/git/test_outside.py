@@ -21,8 +21,8 @@ from tests.integration.git.conftest import (
     hang,
     listening,
     pinned,
-    processes,
 )
+from tests.support.processes import processes
 
 QUICK = SourceLimits(fetch_seconds=1.5, list_seconds=1.5, probe_seconds=1.5)
 """For servers that never end: a git that has not even started by then is given up for the same reason."""

@@ -14,11 +14,11 @@ from ocdp_operator.adapters.kustomize import KustomizeRenderer, RenderLimits
 from ocdp_operator.dev.binaries import Binaries
 from ocdp_operator.errors import Actor, Reason, ReconcileError, SettingsError, Stalled, Waiting
 from ocdp_operator.model.source import Artifact, Overlay
-from tests.integration.git.conftest import processes, processes_in
 from tests.integration.kustomize.conftest import MakeArtifact
 from tests.support.apps import app_files, document
 from tests.support.cluster_worlds import until
 from tests.support.overlays import COMMIT
+from tests.support.processes import processes, processes_in
 
 OBJECT = "apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: x}\\n"
 OVERLAY = Overlay({"kustomization.yaml": b'{"resources": ["../source/web/base"]}'})
@@ -95,7 +95,7 @@ async def test_one_that_does_not_end_is_killed_with_its_children(
     error = await refused(renderer, artifact)
     assert isinstance(error, Waiting)
     assert error.actor is Actor.CLUSTER_OPERATOR
-    assert processes("sleep 4711") == []
+    assert processes_in(work) == []
     assert left_in(work) == []
 
 
@@ -183,12 +183,12 @@ async def test_no_more_than_two_build_at_once(script: Script, artifact: Artifact
 async def test_a_cancelled_build_leaves_nothing(script: Script, artifact: Artifact, work: Path):
     renderer = await script("/bin/sleep 4714")
     building = asyncio.create_task(renderer.render(artifact, OVERLAY))
-    while not processes("sleep 4714"):
+    while not processes_in(work):
         await asyncio.wait([building], timeout=0.01)
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
         await building
-    assert processes("sleep 4714") == []
+    assert processes_in(work) == []
     assert left_in(work) == []
 
 

@@ -212,13 +212,15 @@ FAILURES: Final[dict[Reason, ReasonEntry]] = {
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Who must look first at objects that are not healthy, and what can be done."""
+    """Who must act on an object that is not healthy, and what to do."""
 
     actor: Actor
     remedy: str
 
 
-_LOG: Final = Advice(_USER, "Where a container runs or ran, its log says more.")
+_LOG: Final = Advice(
+    _USER, "Read the log of the named container; if no value of the claim helps, ask the platform team."
+)
 ADVICE: Final[dict[Reason, Advice]] = {
     Reason.IMAGE_PULL_FAILED: Advice(
         _USER,
@@ -236,7 +238,7 @@ ADVICE: Final[dict[Reason, Advice]] = {
     Reason.NO_PODS: Advice(_USER, "The events of the named object tell why it has no pods."),
     Reason.MODEL_LOADING: Advice(Actor.NOBODY, "Nothing to do: it is ready again once the model is loaded."),
 }
-"""What to do about a claim whose objects are not healthy: its events and ``status.failure`` say it."""
+"""What to do about a claim whose objects are not healthy, where no more is known than the reason."""
 
 
 class OcdpError(Exception):

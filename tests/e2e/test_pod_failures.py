@@ -170,7 +170,7 @@ async def test_a_storage_class_that_does_not_exist_is_told_and_the_claim_is_read
     await team.publish(app_files(volume=document(volume(storageClassName=class_))))
     await team.claim("ide")
     claim = await team.until("ide", "Ready", "False", "VolumePending")
-    said = f"PersistentVolumeClaim/ide-data: it gets no volume: StorageClass {class_} does not exist."
+    said = f"PersistentVolumeClaim/ide-data: it gets no volume: StorageClass {class_} does not exist, and no volume of that class is free."
     assert condition(claim, "Ready")["message"] == said
 
     events = await eventually(lambda: told(team, "ide", "VolumePending"), "its owner is told")

@@ -213,7 +213,7 @@ async def test_a_set_that_went_back_says_which_pod_its_controller_keeps_and_stop
     await team.until("ide", "Healthy", "Unknown", "Unschedulable")
 
     await team.claim("ide", templateRevision=2)
-    kept = "Kubernetes keeps its pod ide-web-0, of an older revision, until that is ready"
+    kept = "Kubernetes keeps its pod ide-web-0, of another revision, until that is ready"
 
     async def says() -> bool:
         found = await team.get_claim("ide")

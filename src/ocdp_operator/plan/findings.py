@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import Advice, Reason
 from ocdp_operator.model.objects import ObjectRef, Observed
 from ocdp_operator.plan.wording import MAX_MESSAGE, shown
 
@@ -56,6 +56,8 @@ class Finding:
     """Seconds until the verdict may be another one without any event."""
     asks: bool = False
     """The object's events may tell more."""
+    advice: Advice | None = None
+    """Who must act, and how, where more is known than the reason says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,11 @@ def progressing(message: str, reason: Reason = Reason.PROGRESSING, *, rolling: b
     return Finding(Verdict.PROGRESSING, reason, shown(message, MAX_MESSAGE // 2), rolling)
 
 
-def failed(message: str, reason: Reason = Reason.HEALTH_CHECK_FAILED) -> Finding:
+def failed(
+    message: str, reason: Reason = Reason.HEALTH_CHECK_FAILED, advice: Advice | None = None
+) -> Finding:
     """Not healthy, and it will not become so by itself."""
-    return Finding(Verdict.FAILED, reason, shown(message, MAX_MESSAGE // 2))
+    return Finding(Verdict.FAILED, reason, shown(message, MAX_MESSAGE // 2), advice=advice)
 
 
 def number(part: Mapping[str, Any], name: str, default: int = 0) -> int:

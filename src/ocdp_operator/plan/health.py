@@ -19,24 +19,33 @@ no longer is has failed; a first start and a rollout are on their way, save for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import ADVICE, Actor, Advice, Reason
 from ocdp_operator.model.inventory import Entry, Inventory
 from ocdp_operator.model.kinds import DEPLOYMENT, JOB, PVC, SECRET, SERVICE, STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.objects import ObjectRef, Observed
 from ocdp_operator.model.workload import ObjectHealth
 from ocdp_operator.plan import replicas
 from ocdp_operator.plan.findings import HEALTHY, Evidence, Finding, Seen, Verdict, failed, progressing
+from ocdp_operator.plan.missing_volumes import why_no_volume_comes
 from ocdp_operator.plan.order import entry_order
-from ocdp_operator.plan.refused_pods import why_no_volume_comes
 from ocdp_operator.plan.wording import shown
 
 __all__ = ["Evidence", "Health", "Verdict", "assess"]
 
+_LOST: Final = Advice(
+    Actor.CLUSTER_OPERATOR, "Bring its PersistentVolume back, or restore the data into a new one."
+)
+_NO_ADDRESS: Final = replace(
+    progressing("it has no address from the load balancer yet."),
+    advice=Advice(Actor.CLUSTER_OPERATOR, "See what gives addresses to Services of type LoadBalancer."),
+)
 _LONGEST_ANSWER: Final = 300
+_MOST_ASKED: Final = 3
+"""Objects whose events are listed in one look: a request each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,10 @@ class Health:
     """In apply order."""
     look_again: float | None = None
     """Seconds until the verdict may be another one without any event."""
-    asks: ObjectRef | None = None
-    """The events of this object may tell why it has no pods, or no volume."""
+    advice: Advice | None = None
+    """Who must act on it, and how; None while it is healthy."""
+    asks: tuple[ObjectRef, ...] = ()
+    """The events of these objects may tell why they have no pods, or no volume. Few, and none where the cause is clear."""
 
 
 def assess(
@@ -74,20 +85,31 @@ def assess(
     )
     if not findings:
         return Health(Verdict.PROGRESSING, Reason.PROGRESSING, "Nothing is applied yet.", objects)
+    asks = tuple(entry.ref for entry, finding in findings if finding.asks)[:_MOST_ASKED]
     for verdict in (Verdict.FAILED, Verdict.PROGRESSING):
         bad = [(entry, finding) for entry, finding in findings if finding.verdict is verdict]
         if bad:
             entry, finding = min(bad, key=lambda each: _vagueness(each[1]))  # the first of the clearest
-            asks = entry.ref if finding.asks else None
+            clear = not (finding.asks or _vagueness(finding))
+            waits = [each.look_again for _, each in findings if each is finding or not clear]
             return Health(
-                verdict, finding.reason, f"{entry.ref}: {finding.message}", objects, finding.look_again, asks
+                verdict,
+                finding.reason,
+                f"{entry.ref}: {finding.message}",
+                objects,
+                _soonest(waits),
+                finding.advice or ADVICE.get(finding.reason, ADVICE[Reason.HEALTH_CHECK_FAILED]),
+                () if clear else asks,
             )
-    asking = next((entry.ref for entry, finding in findings if finding.asks), None)
     message = f"All {len(objects)} objects are healthy."
-    waits = [finding.look_again for _, finding in findings if finding.look_again is not None]
+    waits = [finding.look_again for _, finding in findings]
     return Health(
-        Verdict.HEALTHY, Reason.HEALTH_CHECK_SUCCEEDED, message, objects, min(waits, default=None), asking
+        Verdict.HEALTHY, Reason.HEALTH_CHECK_SUCCEEDED, message, objects, _soonest(waits), asks=asks
     )
+
+
+def _soonest(waits: Iterable[float | None]) -> float | None:
+    return min((wait for wait in waits if wait is not None), default=None)
 
 
 def _find(entry: Entry, live: Observed | None, evidence: Evidence) -> Finding:
@@ -123,14 +145,14 @@ def _pvc(seen: Seen) -> Finding:
     if phase == "Bound":
         return HEALTHY
     if phase == "Lost":
-        return failed("its volume is lost.")
+        return failed("its volume is lost.", advice=_LOST)
     if seen.evidence.at_rest:
         return HEALTHY  # a class may wait for the first pod, and none comes
-    hopeless = why_no_volume_comes(seen.answer or "")
+    class_ = seen.spec.get("storageClassName")
+    hopeless = why_no_volume_comes(seen.answer or "", class_)
     if hopeless:
         return replace(failed(hopeless, Reason.VOLUME_PENDING), look_again=replicas.LOOK_LATER)
     # Also with a class that waits for the first pod: the pod is what it waits for, and comes later.
-    class_ = seen.spec.get("storageClassName")
     of_class = f" of StorageClass {shown(class_)}" if class_ else ""
     why = f": {shown(seen.answer, _LONGEST_ANSWER).rstrip('.')}" if seen.answer else ""
     finding = progressing(f"it has no volume{of_class} yet{why}.", Reason.VOLUME_PENDING)
@@ -143,7 +165,7 @@ def _service(seen: Seen) -> Finding:
     if seen.spec.get("type") != "LoadBalancer" or seen.evidence.at_rest:
         return HEALTHY
     addresses = (seen.status.get("loadBalancer") or {}).get("ingress")
-    return HEALTHY if addresses else progressing("it has no address from the load balancer yet.")
+    return HEALTHY if addresses else _NO_ADDRESS
 
 
 _RULES: Final[dict[str, Callable[[Seen], Finding]]] = {

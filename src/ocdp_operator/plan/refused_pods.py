@@ -1,4 +1,4 @@
-"""Why a controller cannot make its pods, or a volume, from the API server's answer to it, in words that stay as they are."""
+"""Why a controller cannot make its pods, or a volume's claim, from the API server's answer to it, in words that stay as they are."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import ADVICE, Actor, Advice, Reason
 from ocdp_operator.model.events import ObjectEvent
+from ocdp_operator.plan.findings import Finding, failed
 from ocdp_operator.plan.wording import shown
 
 _LONGEST: Final = 400
@@ -17,26 +18,40 @@ _CREATING: Final = re.compile(
     r"^(?:Create (?:Pod|Claim) .{1,300}? failed error|Error creating|Failed to create new replica set \S+): "
 )
 _LEADS: Final = (
-    (re.compile(r"exceeded quota|failed quota|insufficient quota"), Reason.QUOTA_EXCEEDED, "a quota"),
-    (re.compile(r"violates PodSecurity"), Reason.HEALTH_CHECK_FAILED, "Pod Security"),
+    (re.compile(r"exceeded quota|failed quota|insufficient quota"), "a quota", ADVICE[Reason.QUOTA_EXCEEDED]),
+    (
+        re.compile(r"violates PodSecurity"),
+        "Pod Security",
+        Advice(Actor.PLATFORM, "Correct the pods in the Kustomize base: the words name what is not allowed."),
+    ),
     (
         re.compile(r"per (?:Container|Pod|PersistentVolumeClaim) is|limit to request ratio"),
-        Reason.HEALTH_CHECK_FAILED,
         "a LimitRange",
+        Advice(
+            Actor.USER,
+            "Ask for what it allows if a value of the claim says how much; else ask the platform team.",
+        ),
     ),
     (
         re.compile(r"admission webhook|failed calling webhook"),
-        Reason.HEALTH_CHECK_FAILED,
         "an admission webhook",
+        Advice(Actor.CLUSTER_OPERATOR, "Bring the named webhook back, or change what it refuses."),
     ),
-    (re.compile(r"ValidatingAdmissionPolicy"), Reason.HEALTH_CHECK_FAILED, "an admission policy"),
+    (
+        re.compile(r"ValidatingAdmissionPolicy"),
+        "an admission policy",
+        Advice(Actor.PLATFORM, "Correct what it names in the Kustomize base, or have the policy changed."),
+    ),
 )
+_OTHERWISE: Final = Advice(Actor.PLATFORM, "Correct the pods in the Kustomize base, as the words say.")
 
 _VALUE: Final = re.compile(r'((?:Invalid|Unsupported) value: )(?:"(?:[^"\\]|\\.)*"|[^:,]+)')
 _FAILURES: Final = frozenset({"FailedCreate", "ProvisioningFailed", "FailedBinding"})
 _SUCCESSES: Final = frozenset({"SuccessfulCreate", "ProvisioningSucceeded"})
-_NO_CLASS: Final = re.compile(r'^storageclass\S* "([^"]+)" not found')
-_NO_DEFAULT: Final = "no storage class is set"
+_WAITING: Final = frozenset(
+    {"Provisioning", "ExternalProvisioning", "WaitForFirstConsumer", "WaitForPodScheduled"}
+)
+"""Newer than a failure they say that what it failed for is over (kubernetes, persistentvolume/pv_controller.go)."""
 
 
 def why_missing(events: Iterable[ObjectEvent]) -> str:
@@ -44,31 +59,19 @@ def why_missing(events: Iterable[ObjectEvent]) -> str:
     for event in events:
         if event.reason in _FAILURES:
             return event.message
-        if event.reason in _SUCCESSES:
+        if event.reason in _SUCCESSES or event.reason in _WAITING:
             return ""
     return ""
 
 
-def refusal(answer: str) -> tuple[Reason, str]:
-    """The reason and the words for pods that the API server refused with this answer.
+def refused(answer: str) -> Finding:
+    """What is found of an object whose pods the API server refused with this answer.
 
     The name of the pod that was tried is left out: it is another one at each try.
     """
     words = _VALUE.sub(r"\1…", _POD_NAME.sub("", _CREATING.sub("", answer.strip())))
-    found = ((reason, who) for pattern, reason, who in _LEADS if pattern.search(words))
-    reason, who = next(found, (Reason.HEALTH_CHECK_FAILED, ""))
+    found = ((who, advice) for pattern, who, advice in _LEADS if pattern.search(words))
+    who, advice = next(found, ("", _OTHERWISE))
+    reason = Reason.QUOTA_EXCEEDED if advice is ADVICE[Reason.QUOTA_EXCEEDED] else Reason.HEALTH_CHECK_FAILED
     by = f" by {who}" if who else ""
-    return reason, f"its pods are refused{by}: {shown(words, _LONGEST).rstrip('.')}."
-
-
-def why_no_volume_comes(answer: str) -> str:
-    """What somebody must change before there can be a volume, as a part of a sentence; empty when one may yet come by itself.
-
-    The words of the controller that binds volumes (kubernetes, pkg/controller/volume/persistentvolume).
-    """
-    missing = _NO_CLASS.match(answer)
-    if missing:
-        return f"it gets no volume: StorageClass {shown(missing[1])} does not exist."
-    if _NO_DEFAULT in answer:
-        return "it gets no volume: it names no StorageClass, and the cluster has no default one."
-    return ""
+    return failed(f"its pods are refused{by}: {shown(words, _LONGEST).rstrip('.')}.", reason, advice)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from ocdp_operator.errors import Reason
+from ocdp_operator.errors import Actor, Advice, Reason
 from ocdp_operator.model.kinds import DEPLOYMENT, JOB
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import (
@@ -23,6 +23,7 @@ from ocdp_operator.plan.findings import (
     progressing,
 )
 from ocdp_operator.plan.pod_causes import (
+    Cause,
     Weight,
     cause_of,
     has_ended,
@@ -31,7 +32,7 @@ from ocdp_operator.plan.pod_causes import (
     moment,
     weightiest,
 )
-from ocdp_operator.plan.refused_pods import refusal
+from ocdp_operator.plan.refused_pods import refused
 
 REVISION: Final = "controller-revision-hash"
 """The label by which a pod of a StatefulSet says of which revision it is."""
@@ -50,6 +51,9 @@ _BELIEVED_AFTER: Final = 4.0
 _CLOCK_SKEW: Final = timedelta(seconds=-1)
 _YOUNG: Final = timedelta(seconds=60)
 """A pod may need so long to start beside others that serve: neither scaling nor a replaced pod makes a claim unready."""
+_TAKEN_DOWN: Final = Advice(
+    Actor.USER, "Undo it, or have the operator undo it: a suspended claim is resumed with ocdp claim resume."
+)
 LOOK_SOON: Final = 3.0
 """Seconds until an object is looked at again whose pods, events or status are still on their way."""
 LOOK_LATER: Final = 20.0
@@ -62,10 +66,9 @@ def deployment(seen: Seen) -> Finding:
     if unseen:
         return _explained(unseen, seen)
     status, wanted = seen.status, number(seen.spec, "replicas", 1)
-    progress, refused = condition(status, "Progressing"), condition(status, "ReplicaFailure")
-    if refused.get("status") == "True" and wanted > 0:
-        reason, words = refusal(refused.get("message") or "")
-        return failed(words, reason)
+    progress, refusal = condition(status, "Progressing"), condition(status, "ReplicaFailure")
+    if refusal.get("status") == "True" and wanted > 0:
+        return refused(refusal.get("message") or "")
     short = _rollout(seen.spec, status) or _conditions(seen.spec, progress, status)
     rolling = bool(progress) and progress.get("reason") != "NewReplicaSetAvailable"
     if short is not None:
@@ -109,36 +112,51 @@ def stateful_set(seen: Seen) -> Finding:
         short = _updated(wanted - partition, status, partitioned=partition > 0)
     if short is not None:
         if missing and seen.answer:
-            reason, words = refusal(seen.answer)
-            return failed(words, reason)
+            return refused(seen.answer)
         finding = _explained(replace(short, rolling=rolling, asks=missing), seen, patient=False)
-        kept = "" if by_hand or finding.verdict is Verdict.HEALTHY else _kept_pod(seen)
-        return replace(finding, message=f"{finding.message}{kept}")
+        return finding if by_hand or finding.verdict is Verdict.HEALTHY else _with_kept_pod(finding, seen)
     return _leftovers(seen) or HEALTHY
 
 
-def _kept_pod(seen: Seen) -> str:
-    """Who must do what about a pod of an older revision that will not be ready, in a sentence; empty when there is none.
+def _with_kept_pod(finding: Finding, seen: Seen) -> Finding:
+    """With the pod of another revision that will not be ready, and what to do about it, where there is one.
 
     Under OrderedReady its controller replaces no pod before that one is ready, so that neither an edit nor going back helps
     (kubernetes.io, "Forced rollback" of StatefulSets; kubernetes/kubernetes#67250).
     """
     spec, newest = seen.spec, seen.status.get("updateRevision")
-    if (spec.get("podManagementPolicy") or _ORDERED) != _ORDERED or not newest:
-        return ""
-    if number((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}, "partition") > 0:
-        return ""  # pods below it are of the older revision, as they should be
-    for pod in sorted(_own_pods(seen), key=lambda pod: pod.ref.name):
-        cause = cause_of(pod, seen.evidence.now, model=False)
-        lasts = cause is not None and (
-            cause.weight is Weight.BROKEN or cause.overdue or cause.reason is Reason.UNSCHEDULABLE
-        )
-        if lasts and pod.labels.get(REVISION, newest) != newest:
-            return (
-                f" Kubernetes keeps its pod {pod.ref.name}, of an older revision, until that is ready: "
-                "delete this pod, or stop and start the claim."
+    partition = number((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}, "partition")
+    # Pods below a partition are of another revision, as they should be.
+    if (spec.get("podManagementPolicy") or _ORDERED) != _ORDERED or not newest or partition > 0:
+        return finding
+    first = number(spec.get("ordinals") or {}, "start")
+    wanted = range(first, first + number(spec, "replicas", 1))
+    unready = sorted((pod for pod in _own_pods(seen) if not is_ready(pod)), key=_ordinal)
+    for pod in unready:
+        other = pod.labels.get(REVISION, newest) != newest
+        if other and _ordinal(pod) in wanted and _lasts(cause_of(pod, seen.evidence.now, model=False)):
+            # Several that are not ready hold up each other's end when the set is scaled to 0.
+            do = (
+                "this pod, or stop and start the claim"
+                if len(unready) == 1
+                else "its pods that are not ready"
             )
-    return ""
+            kept = f"Kubernetes keeps its pod {pod.ref.name}, of another revision, until that is ready: delete {do}."
+            advice = Advice(Actor.USER, f"Delete {do}.")
+            return replace(finding, message=f"{finding.message} {kept}", advice=advice)
+    return finding
+
+
+def _lasts(cause: Cause | None) -> bool:
+    """Whether nothing of the pod itself will end what it has."""
+    waits = (Reason.UNSCHEDULABLE, Reason.VOLUME_PENDING)
+    return cause is not None and (cause.weight is Weight.BROKEN or cause.overdue or cause.reason in waits)
+
+
+def _ordinal(pod: Observed) -> int:
+    """As its name has it; -1 of a pod that its controller cannot have made."""
+    last = pod.ref.name.rpartition("-")[2]
+    return int(last) if last.isdecimal() else -1
 
 
 def job(seen: Seen) -> Finding:
@@ -153,8 +171,7 @@ def job(seen: Seen) -> Finding:
     if is_true(status, "Complete") or is_true(status, "Suspended"):
         return _taken_down(seen) or HEALTHY
     if seen.answer and not pods:
-        reason, words = refusal(seen.answer)
-        return failed(words, reason)
+        return refused(seen.answer)
     message = "it has not completed yet" if status.get("startTime") else "it has not started yet"
     short = replace(progressing(f"{message}."), rolling=True, asks=bool(status.get("startTime")) and not pods)
     cause = weightiest([pod for pod in pods if not has_ended(pod)], seen.evidence.now, model=False)
@@ -172,10 +189,11 @@ def _taken_down(seen: Seen) -> Finding | None:
         return None
     if seen.live.ref.kind == JOB.kind:
         suspended = progressing("it was suspended, and not by the claim.", Reason.NO_PODS)
-        return None if is_true(seen.status, "Complete") else suspended
+        return None if is_true(seen.status, "Complete") else replace(suspended, advice=_TAKEN_DOWN)
     if number(seen.spec, "replicas", 1) > 0:
         return None
-    return progressing("its replicas were set to 0, and not by the claim.", Reason.NO_PODS)
+    finding = progressing("its replicas were set to 0, and not by the claim.", Reason.NO_PODS)
+    return replace(finding, advice=_TAKEN_DOWN)
 
 
 def _unseen(seen: Seen) -> Finding | None:

@@ -301,7 +301,7 @@ def _failure(facts: Facts) -> Failure | None:
     health = facts.health
     if health is None or health.verdict is not Verdict.FAILED or _is_stopped(facts):
         return None
-    advice = ADVICE.get(health.reason, ADVICE[Reason.HEALTH_CHECK_FAILED])
+    advice = health.advice or ADVICE[Reason.HEALTH_CHECK_FAILED]
     return Failure(code=health.reason, actor=advice.actor, message=health.message, remedy=advice.remedy)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ocdp_operator.errors import ADVICE, Reason, ReconcileError, Waiting
+from ocdp_operator.errors import Reason, ReconcileError, Waiting
 from ocdp_operator.model.claim import ClaimStatus
 from ocdp_operator.model.conditions import Condition
 from ocdp_operator.model.rollout import Turn, follows
@@ -27,7 +27,7 @@ def tell_failure(run: Run, error: ReconcileError, before: ClaimStatus) -> None:
 
 def tell_unhealthy(run: Run, health: Condition) -> None:
     """Queues the event of a claim whose pods have failed, with what to do."""
-    advice = ADVICE.get(health.reason)
+    advice = run.facts.health.advice if run.facts.health else None
     remedy = f" {advice.remedy}" if advice else ""
     run.tell(health.reason, f"{sentence(health.message)}{remedy}", warning=True)
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import structlog
 
-from ocdp_operator.errors import Reason, ReconcileError
+from ocdp_operator.errors import Advice, Reason, ReconcileError
 from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.ignoring import REPLICAS, ignored_paths
 from ocdp_operator.model.objects import ObjectRef, Observed
 from ocdp_operator.plan.drift import find_drift
-from ocdp_operator.plan.findings import Evidence
+from ocdp_operator.plan.findings import Evidence, Verdict
 from ocdp_operator.plan.health import Health, assess
 from ocdp_operator.plan.pod_causes import moment
 from ocdp_operator.plan.refused_pods import why_missing
@@ -31,18 +31,40 @@ async def judge(run: Run, live: Mapping[ObjectRef, Observed]) -> Health:
     """The health of the recorded objects. Costs no request, unless pods or a volume are missing for some seconds."""
     evidence = _evidence(run, live)
     health = assess(run.facts.inventory, live, evidence)
-    asked = live.get(health.asks) if health.asks is not None else None
-    if asked is None or not _is_late(run):
+    asked = [seen for ref in health.asks if (seen := live.get(ref)) is not None]
+    if not asked or not _is_late(run):
         return health
-    try:
-        told = await run.ports.cluster.events_about(run.namespace, asked.uid)
-    except ReconcileError as error:
-        _log.warning("events not read", claim=str(run.claim.key), code=error.reason, error=error.message)
-        if error.reason is not Reason.FORBIDDEN:
-            return health
-        told = ()  # who may not ask is told nothing: the count of pods is all there is to say
-    answers = {asked.ref: why_missing(told)}
+    answers = {}
+    for seen in asked:
+        try:
+            told = await run.ports.cluster.events_about(run.namespace, seen.uid)
+        except ReconcileError as error:
+            _log.warning("events not read", claim=str(run.claim.key), code=error.reason, error=error.message)
+            if error.reason is not Reason.FORBIDDEN:
+                return _as_told(run, health)
+            told = ()  # who may not ask is told nothing: the count of pods is all there is to say
+        answers[seen.ref] = why_missing(told)
     return assess(run.facts.inventory, live, replace(evidence, answers=answers))
+
+
+def _as_told(run: Run, health: Health) -> Health:
+    """What was told may have been events' words: that they cannot be had just now makes nothing better."""
+    known = _known(run)
+    if known is None or not _is_told(run) or health.verdict is not Verdict.PROGRESSING:
+        return health
+    said = run.claim.status.failure
+    advice = Advice(said.actor, said.remedy) if said and said.code == known.reason else health.advice
+    return replace(health, verdict=Verdict.FAILED, reason=known.reason, message=known.message, advice=advice)
+
+
+def _is_told(run: Run) -> bool:
+    """Whether it was said already that this generation has failed."""
+    known = _known(run)
+    return (
+        known is not None
+        and known.status is Truth.FALSE
+        and known.observed_generation == run.claim.generation
+    )
 
 
 def _evidence(run: Run, live: Mapping[ObjectRef, Observed]) -> Evidence:
@@ -95,9 +117,8 @@ def _is_late(run: Run) -> bool:
     known = _known(run)
     if known is None:
         return False
-    # What was told of this generation may have been events' words: without them the verdict would turn to and fro.
-    told = known.status is Truth.FALSE and known.observed_generation == run.claim.generation
-    if told or known.status is Truth.TRUE:
+    # Without the events, whose words it may have been, a verdict that was told would turn to and fro.
+    if _is_told(run) or known.status is Truth.TRUE:
         return True
     since = moment(known.last_transition_time)
     # A clock that was set back says nothing of how late it is.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ocdp_operator.errors import Actor, Advice
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import Evidence
@@ -15,16 +16,18 @@ from tests.support.builders import by_ref, entry, observed
 from tests.support.pods import NOW, ago, pod, running, waiting
 
 KEPT = (
-    " Kubernetes keeps its pod ide-web-0, of an older revision, until that is ready: "
+    " Kubernetes keeps its pod ide-web-0, of another revision, until that is ready: "
     "delete this pod, or stop and start the claim."
 )
 PULL = waiting("ErrImagePull", "denied")
 OLD, NEW = {REVISION: "web-old"}, {REVISION: "web-new"}
 
 
-def of_set(*containers: dict[str, Any], labels: dict[str, str], **fields: Any) -> Observed:
+def of_set(
+    *containers: dict[str, Any], labels: dict[str, str], name: str = "ide-web-0", **fields: Any
+) -> Observed:
     owner = ("StatefulSet", "ide-web", "uid-1")
-    return pod(*containers, name="ide-web-0", owner=owner, labels=labels, **fields)
+    return pod(*containers, name=name, owner=owner, labels=labels, **fields)
 
 
 def health_of(*pods: Observed, was_healthy: bool = False, **spec: Any) -> Health:
@@ -44,6 +47,7 @@ def health_of(*pods: Observed, was_healthy: bool = False, **spec: Any) -> Health
     [
         pytest.param(of_set(PULL, labels=OLD), id="broken"),
         pytest.param(of_set(labels=OLD, unscheduled="0/1 nodes are available"), id="fits no node"),
+        pytest.param(of_set(labels=OLD, unscheduled='persistentvolumeclaim "x" not found'), id="no volume"),
         pytest.param(of_set(running(since=ago(hours=1)), labels=OLD), id="long unready"),
     ],
 )
@@ -51,6 +55,17 @@ def test_a_pod_that_its_controller_keeps_is_named_with_what_to_do(kept: Observed
     health = health_of(kept, **policy)
     assert health.message.endswith(KEPT)
     assert health.objects[0].message.endswith(KEPT)
+    assert health.advice == Advice(Actor.USER, "Delete this pod, or stop and start the claim.")
+
+
+def test_several_that_are_not_ready_are_not_ended_by_a_stop():
+    """Scaled down, such a set ends the first pod that is not ready alone, and that after those above it."""
+    kept = of_set(PULL, labels=OLD, name="ide-web-10"), of_set(PULL, labels=OLD, name="ide-web-2")
+    health = health_of(*kept, replicas=11)
+    assert health.message.endswith(
+        "keeps its pod ide-web-2, of another revision, until that is ready: delete its pods that are not ready."
+    )
+    assert health.advice == Advice(Actor.USER, "Delete its pods that are not ready.")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +77,9 @@ def test_a_pod_that_its_controller_keeps_is_named_with_what_to_do(kept: Observed
         pytest.param(of_set(running(started=False), labels=OLD), {}, id="starts up"),
         pytest.param(of_set(running(ready=True), labels=OLD, ready=True), {}, id="ready"),
         pytest.param(of_set(PULL, labels=OLD, deletionTimestamp=ago(seconds=1)), {}, id="on its way out"),
+        pytest.param(of_set(PULL, labels=OLD), {"replicas": 0}, id="not wanted"),
+        pytest.param(of_set(PULL, labels=OLD, name="ide-web-1"), {}, id="beyond the wanted ones"),
+        pytest.param(of_set(PULL, labels=OLD, name="ide-web-x"), {}, id="that its controller never made"),
         pytest.param(of_set(PULL, labels=OLD), {"podManagementPolicy": "Parallel"}, id="parallel"),
         pytest.param(of_set(PULL, labels=OLD), {"updateStrategy": {"type": "OnDelete"}}, id="by hand"),
         pytest.param(

@@ -319,14 +319,14 @@ def test_refused_pods_are_told_with_who_refuses_them(said, reason, words):
 def test_a_stateful_set_without_pods_has_its_events_read():
     health = health_of(stateful_set(existing=0))
     assert (health.verdict, health.reason) == (PROGRESSING, Reason.NO_PODS)
-    assert (health.asks, health.look_again) == (STATEFUL_SET, 3.0)
+    assert (health.asks, health.look_again) == ((STATEFUL_SET,), 3.0)
 
     silent = health_of(stateful_set(existing=0), answers={STATEFUL_SET: ""})
-    assert (silent.asks, silent.look_again) == (None, 20.0)
+    assert (silent.asks, silent.look_again) == ((), 20.0)
 
 
 def test_a_deployment_without_pods_says_so_itself():
-    assert health_of(deployment(0, STARTING, existing=0)).asks is None
+    assert health_of(deployment(0, STARTING, existing=0)).asks == ()
 
 
 def volume(name: str = "ide-data") -> Observed:
@@ -338,7 +338,7 @@ def volume(name: str = "ide-data") -> Observed:
 def test_a_volume_is_told_with_its_class_and_why():
     pending = volume()
     health = health_of(pending)
-    assert health.asks == pending.ref
+    assert health.asks == (pending.ref,)
     assert health.message.endswith("it has no volume of StorageClass fast yet.")
 
     said = health_of(pending, answers={pending.ref: "waiting for a volume to be created"})
@@ -351,7 +351,7 @@ def test_what_nothing_uses_while_a_claim_is_stopped_keeps_it_from_no_rest():
     for live in (volume(), address):
         assert health_of(live).verdict is PROGRESSING
         health = health_of(live, at_rest=True)
-        assert (health.verdict, health.asks, health.look_again) == (HEALTHY, None, None)
+        assert (health.verdict, health.asks, health.look_again) == (HEALTHY, (), None)
     gone = observed("PersistentVolumeClaim", "ide-data", spec={}, status={"phase": "Lost"})
     assert health_of(gone, at_rest=True).verdict is FAILED
 
@@ -389,7 +389,7 @@ def test_a_job_is_told_with_the_cause_from_its_pods():
 
 
 def test_a_job_without_pods_has_its_events_read():
-    assert health_of(job()).asks == ref("Job", "ide-setup")
+    assert health_of(job()).asks == (ref("Job", "ide-setup"),)
     refused = health_of(job(), answers={ref("Job", "ide-setup"): f"Error creating: {QUOTA}"})
     assert refused.reason is Reason.QUOTA_EXCEEDED
 

@@ -269,6 +269,26 @@ async def test_what_events_told_stands_when_it_is_looked_at_again_at_once(starti
     assert await ready(starting) == said
 
 
+async def test_what_events_told_stands_when_they_cannot_be_listed_for_once(
+    starting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(starting)
+    tell(starting, FULL)
+    clock.passes(60)
+    await starting.reconcile()
+    before = (await starting.claim()).status
+
+    async def away(namespace: str, uid: str) -> tuple[ObjectEvent, ...]:
+        raise Waiting(Reason.CLUSTER_UNAVAILABLE, "the API server does not answer")
+
+    monkeypatch.setattr(starting.cluster, "events_about", away)
+    clock.passes(60)
+    await starting.reconcile()
+    after = (await starting.claim()).status
+    assert (after.condition_set, after.failure) == (before.condition_set, before.failure)
+    assert len(warnings(starting)) == 1
+
+
 async def test_a_refusal_that_is_over_is_not_told(starting: World) -> None:
     clock = Clock(starting)
     tell(starting, FULL)

@@ -194,7 +194,8 @@ def _failure(status: ClaimStatus, *, beside: Condition | None = None) -> Pairs:
     failure = status.failure
     if failure is None:
         return
-    if beside is None or (failure.code, failure.message) != (beside.reason, beside.message):
+    told = beside is not None and failure.code == beside.reason and beside.message.startswith(failure.message)
+    if not told:
         yield "failure", f"{failure.code}: {failure.message}"
     if failure.value_path:
         yield "where", failure.value_path

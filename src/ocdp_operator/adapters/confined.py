@@ -97,16 +97,21 @@ async def _start(command: Command) -> tuple[asyncio.SubprocessTransport, _Talk]:
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        with suppress(OSError):
-            await _end(*await starting)
+        while not starting.done():
+            with suppress(asyncio.CancelledError):  # told once more; it is on its way out already
+                await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            await _end(*starting.result())
         raise
 
 
 async def _end(transport: asyncio.SubprocessTransport, talk: _Talk) -> None:
-    if not talk.ended.done():
-        talk.kill(signal.SIGKILL)
-        await asyncio.shield(talk.ended)
-    transport.close()
+    try:
+        if not talk.ended.done():
+            talk.kill(signal.SIGKILL)
+            await asyncio.shield(talk.ended)
+    finally:
+        transport.close()
 
 
 async def _ends_within(talk: _Talk, seconds: float) -> bool:

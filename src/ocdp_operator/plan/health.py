@@ -44,8 +44,8 @@ _NO_ADDRESS: Final = replace(
     advice=Advice(Actor.CLUSTER_OPERATOR, "See what gives addresses to Services of type LoadBalancer."),
 )
 _LONGEST_ANSWER: Final = 300
-_MOST_ASKED: Final = 3
-"""Objects whose events are listed in one look: a request each."""
+_MOST_ASKED: Final = 8
+"""Objects whose events are listed in one look, a request each; those that run pods before volumes, which wait for pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,13 @@ def assess(
     )
     if not findings:
         return Health(Verdict.PROGRESSING, Reason.PROGRESSING, "Nothing is applied yet.", objects)
-    asks = tuple(entry.ref for entry, finding in findings if finding.asks)[:_MOST_ASKED]
+    asking = [entry.ref for entry, finding in findings if finding.asks]
+    asks = tuple(sorted(asking, key=lambda ref: ref.kind == PVC.kind)[:_MOST_ASKED])
     for verdict in (Verdict.FAILED, Verdict.PROGRESSING):
         bad = [(entry, finding) for entry, finding in findings if finding.verdict is verdict]
         if bad:
             entry, finding = min(bad, key=lambda each: _vagueness(each[1]))  # the first of the clearest
-            clear = not (finding.asks or _vagueness(finding))
+            clear = verdict is Verdict.FAILED and not (finding.asks or _vagueness(finding))
             waits = [each.look_again for _, each in findings if each is finding or not clear]
             return Health(
                 verdict,
@@ -157,7 +158,7 @@ def _pvc(seen: Seen) -> Finding:
     why = f": {shown(seen.answer, _LONGEST_ANSWER).rstrip('.')}" if seen.answer else ""
     finding = progressing(f"it has no volume{of_class} yet{why}.", Reason.VOLUME_PENDING)
     if seen.answer is None:
-        return replace(finding, asks=True, look_again=replicas.LOOK_SOON)
+        return replace(finding, asks=True, look_again=replicas.asks_again(seen))
     return replace(finding, look_again=replicas.LOOK_LATER)
 
 

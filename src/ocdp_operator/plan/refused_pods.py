@@ -9,10 +9,11 @@ from typing import Final
 from ocdp_operator.errors import ADVICE, Actor, Advice, Reason
 from ocdp_operator.model.events import ObjectEvent
 from ocdp_operator.plan.findings import Finding, failed
+from ocdp_operator.plan.missing_volumes import why_no_volume_comes
 from ocdp_operator.plan.wording import shown
 
 _LONGEST: Final = 400
-_POD_NAME: Final = re.compile(r'\w+ "[^"]*" is (?:forbidden|invalid): ', re.IGNORECASE)
+_POD_NAME: Final = re.compile(r'\b\w+ "[^"]*" is (?:forbidden|invalid): ', re.IGNORECASE)
 """Holds a name that is made anew for each try: left in, the words would never come to rest."""
 _CREATING: Final = re.compile(
     r"^(?:Create (?:Pod|Claim) .{1,300}? failed error|Error creating|Failed to create new replica set \S+): "
@@ -43,7 +44,9 @@ _LEADS: Final = (
         Advice(Actor.PLATFORM, "Correct what it names in the Kustomize base, or have the policy changed."),
     ),
 )
-_OTHERWISE: Final = Advice(Actor.PLATFORM, "Correct the pods in the Kustomize base, as the words say.")
+_OTHERWISE: Final = Advice(
+    Actor.PLATFORM, "If the words name a field, correct it in the Kustomize base; else see the API server."
+)
 
 _VALUE: Final = re.compile(r'((?:Invalid|Unsupported) value: )(?:"(?:[^"\\]|\\.)*"|[^:,]+)')
 _FAILURES: Final = frozenset({"FailedCreate", "ProvisioningFailed", "FailedBinding"})
@@ -51,16 +54,18 @@ _SUCCESSES: Final = frozenset({"SuccessfulCreate", "ProvisioningSucceeded"})
 _WAITING: Final = frozenset(
     {"Provisioning", "ExternalProvisioning", "WaitForFirstConsumer", "WaitForPodScheduled"}
 )
-"""Newer than a failure they say that what it failed for is over (kubernetes, persistentvolume/pv_controller.go)."""
+"""Newer than the failure to find a StorageClass they say that there is one; others are tried again beside them."""
 
 
 def why_missing(events: Iterable[ObjectEvent]) -> str:
     """What the last try to make a pod or a volume failed for, from an object's events, the newest first; else nothing."""
+    waits = False
     for event in events:
         if event.reason in _FAILURES:
-            return event.message
-        if event.reason in _SUCCESSES or event.reason in _WAITING:
+            return "" if waits and why_no_volume_comes(event.message, None) else event.message
+        if event.reason in _SUCCESSES:
             return ""
+        waits = waits or event.reason in _WAITING
     return ""
 
 

@@ -134,7 +134,8 @@ def _with_kept_pod(finding: Finding, seen: Seen) -> Finding:
     unready = sorted((pod for pod in _own_pods(seen) if not is_ready(pod)), key=_ordinal)
     for pod in unready:
         other = pod.labels.get(REVISION, newest) != newest
-        if other and _ordinal(pod) in wanted and _lasts(cause_of(pod, seen.evidence.now, model=False)):
+        cause = cause_of(pod, seen.evidence.now, model=False)
+        if other and _ordinal(pod) in wanted and cause is not None and _lasts(cause, seen):
             # Several that are not ready hold up each other's end when the set is scaled to 0.
             do = (
                 "this pod, or stop and start the claim"
@@ -147,10 +148,11 @@ def _with_kept_pod(finding: Finding, seen: Seen) -> Finding:
     return finding
 
 
-def _lasts(cause: Cause | None) -> bool:
-    """Whether nothing of the pod itself will end what it has."""
-    waits = (Reason.UNSCHEDULABLE, Reason.VOLUME_PENDING)
-    return cause is not None and (cause.weight is Weight.BROKEN or cause.overdue or cause.reason in waits)
+def _lasts(cause: Cause, seen: Seen) -> bool:
+    """Whether nothing ends it while the pod is there, and another pod may do better: not so on a volume of the set's own."""
+    if cause.reason is Reason.VOLUME_PENDING:
+        return not seen.spec.get("volumeClaimTemplates")
+    return cause.weight is Weight.BROKEN or cause.overdue or cause.reason is Reason.UNSCHEDULABLE
 
 
 def _ordinal(pod: Observed) -> int:
@@ -306,8 +308,13 @@ def _asking(short: Finding, seen: Seen) -> Finding:
     if not short.asks:
         return short
     if seen.answer is None:
-        return replace(short, look_again=LOOK_SOON)
+        return replace(short, look_again=asks_again(seen))
     return replace(short, asks=False, look_again=LOOK_LATER)
+
+
+def asks_again(seen: Seen) -> float:
+    """Seconds until the events of an object may be listed: soon, and later when those of others were just listed."""
+    return LOOK_LATER if seen.evidence.answers else LOOK_SOON
 
 
 def _passes_in(pods: tuple[Observed, ...], short: Finding, seen: Seen) -> float | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from ocdp_operator.errors import Advice, Reason, ReconcileError
+from ocdp_operator.errors import ADVICE, Advice, Reason, ReconcileError
 from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.ignoring import REPLICAS, ignored_paths
 from ocdp_operator.model.objects import ObjectRef, Observed
@@ -53,17 +53,21 @@ def _as_told(run: Run, health: Health) -> Health:
     if known is None or not _is_told(run) or health.verdict is not Verdict.PROGRESSING:
         return health
     said = run.claim.status.failure
-    advice = Advice(said.actor, said.remedy) if said and said.code == known.reason else health.advice
+    advice = ADVICE.get(known.reason, ADVICE[Reason.HEALTH_CHECK_FAILED])
+    if said is not None and said.code == known.reason:
+        advice = Advice(said.actor, said.remedy)
     return replace(health, verdict=Verdict.FAILED, reason=known.reason, message=known.message, advice=advice)
 
 
 def _is_told(run: Run) -> bool:
-    """Whether it was said already that this generation has failed."""
-    known = _known(run)
+    """Whether it was said already that what is applied has failed."""
+    known, newest = _known(run), next(iter(run.claim.status.history), None)
     return (
         known is not None
         and known.status is Truth.FALSE
         and known.observed_generation == run.claim.generation
+        and newest is not None
+        and newest.input_digest == rendered_input(run.facts.input_digest)
     )
 
 

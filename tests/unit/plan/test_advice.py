@@ -7,6 +7,7 @@ import pytest
 from ocdp_operator.errors import ADVICE, Actor, Reason
 from ocdp_operator.model.inventory import Inventory
 from ocdp_operator.model.objects import Observed
+from ocdp_operator.plan import refused_pods
 from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Verdict, assess
 from tests.support.builders import by_ref, entry, observed
@@ -60,3 +61,9 @@ def test_of_a_cause_that_only_its_owner_can_know_the_reason_says_what_to_do():
         Inventory.of([entry("Deployment", "ide-web")]), by_ref(live), Evidence(pods=(seen,), now=NOW)
     )
     assert health.advice == ADVICE[Reason.CRASH_LOOP]
+
+
+def test_long_words_of_others_are_read_in_no_time():
+    """Anybody who may write events may write this; it took 17 s once."""
+    words = "a" * 60_000
+    assert refused_pods.refused(words).verdict is Verdict.FAILED

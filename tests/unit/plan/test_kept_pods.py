@@ -78,6 +78,11 @@ def test_several_that_are_not_ready_are_not_ended_by_a_stop():
         pytest.param(of_set(running(ready=True), labels=OLD, ready=True), {}, id="ready"),
         pytest.param(of_set(PULL, labels=OLD, deletionTimestamp=ago(seconds=1)), {}, id="on its way out"),
         pytest.param(of_set(PULL, labels=OLD), {"replicas": 0}, id="not wanted"),
+        pytest.param(
+            of_set(labels=OLD, unscheduled='persistentvolumeclaim "x" not found'),
+            {"volumeClaimTemplates": [{}]},
+            id="waits for a volume that its successor needs as well",
+        ),
         pytest.param(of_set(PULL, labels=OLD, name="ide-web-1"), {}, id="beyond the wanted ones"),
         pytest.param(of_set(PULL, labels=OLD, name="ide-web-x"), {}, id="that its controller never made"),
         pytest.param(of_set(PULL, labels=OLD), {"podManagementPolicy": "Parallel"}, id="parallel"),

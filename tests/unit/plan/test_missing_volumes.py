@@ -13,6 +13,7 @@ from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Health, Verdict, assess
 from ocdp_operator.plan.refused_pods import why_missing
+from ocdp_operator.plan.replicas import LOOK_LATER, LOOK_SOON
 from tests.support.builders import by_ref, entry, observed
 from tests.support.pods import NOW, pod
 
@@ -83,6 +84,12 @@ def test_a_class_that_was_made_meanwhile_is_missed_no_more(newer: str):
     assert why_missing([later, failure]) == ""
 
 
+def test_what_a_provisioner_fails_for_stays_though_it_tries_again():
+    failure = ObjectEvent("ProvisioningFailed", "out of space", "2026-01-01T12:00:00", warning=True)
+    again = ObjectEvent("ExternalProvisioning", "waiting for a volume", "2026-01-01T12:00:15", warning=False)
+    assert why_missing([again, failure]) == "out of space"
+
+
 def test_of_several_volumes_the_one_that_cannot_come_is_told():
     first, second = pending("ide-a"), pending("ide-b")
     assert health_of(first, second).asks == (first.ref, second.ref)
@@ -100,3 +107,20 @@ def test_the_missing_class_is_told_also_when_the_deadline_of_its_pods_has_passed
     assert unasked.asks == (pending().ref,)
     health = health_of(pending(), web, pods=(waits,), answers={"ide-data": NO_CLASS})
     assert health.message == f"PersistentVolumeClaim/ide-data: {NOT_THERE}"
+
+
+def test_a_missing_class_is_told_beside_pods_that_are_merely_on_their_way():
+    status = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1}
+    web = observed("Deployment", "ide-web", spec={"replicas": 1}, status=status)
+    full = pod(unscheduled="0/1 nodes are available: 1 Insufficient nvidia.com/gpu")
+    assert health_of(pending(), web, pods=(full,)).asks == (pending().ref,)
+    health = health_of(pending(), web, pods=(full,), answers={"ide-data": NO_CLASS})
+    assert health.message == f"PersistentVolumeClaim/ide-data: {NOT_THERE}"
+
+
+def test_those_that_were_not_asked_are_looked_at_later():
+    volumes = [pending(f"ide-{number:02}") for number in range(10)]
+    unasked = health_of(*volumes)
+    assert (len(unasked.asks), unasked.look_again) == (8, LOOK_SOON)
+    answers = {ref.name: "" for ref in unasked.asks}
+    assert health_of(*volumes, answers=answers).look_again == LOOK_LATER

@@ -25,6 +25,8 @@ from ocdp_operator.model.objects import Manifest, ObjectRef, Observed, target_of
 _log = structlog.get_logger(__name__)
 
 _LONGEST_EVENT: Final = 1024
+_LONGEST_HEARD: Final = 2048
+"""Anybody who may write events may write longer ones than Kubernetes' own, which have 1,024 characters at most."""
 _SECONDS: Final = len("2026-01-01T00:00:00")
 """Times of events come with and without fractions of a second."""
 _MOST_DISOWN_TRIES: Final = 5
@@ -356,7 +358,7 @@ def _told(raw: Mapping[str, Any]) -> ObjectEvent:
     times = (series.get("lastObservedTime"), raw.get("lastTimestamp"), raw.get("eventTime"))
     return ObjectEvent(
         reason=raw.get("reason") or "",
-        message=raw.get("message") or "",
+        message=(raw.get("message") or "")[:_LONGEST_HEARD],
         at=next((time[:_SECONDS] for time in times if time), ""),
         warning=raw.get("type") == "Warning",
     )

@@ -241,6 +241,11 @@ ADVICE: Final[dict[Reason, Advice]] = {
 """What to do about a claim whose objects are not healthy, where no more is known than the reason."""
 
 
+def advice_on(reason: Reason) -> Advice:
+    """What is advised on this reason; of one without advice of its own, what is on any object that is not healthy."""
+    return ADVICE.get(reason, ADVICE[Reason.HEALTH_CHECK_FAILED])
+
+
 class OcdpError(Exception):
     """The root of our own errors."""
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ocdp_operator.errors import ADVICE, Actor, Advice, Reason
+from ocdp_operator.errors import Actor, Advice, Reason, advice_on
 from ocdp_operator.model.inventory import Entry, Inventory
 from ocdp_operator.model.kinds import DEPLOYMENT, JOB, PVC, SECRET, SERVICE, STATEFUL_SET, WORKLOAD
 from ocdp_operator.model.objects import ObjectRef, Observed
@@ -99,7 +99,7 @@ def assess(
                 f"{entry.ref}: {finding.message}",
                 objects,
                 _soonest(waits),
-                finding.advice or ADVICE.get(finding.reason, ADVICE[Reason.HEALTH_CHECK_FAILED]),
+                finding.advice or advice_on(finding.reason),
                 () if clear else asks,
             )
     message = f"All {len(objects)} objects are healthy."

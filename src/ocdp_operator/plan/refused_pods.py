@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ocdp_operator.errors import ADVICE, Actor, Advice, Reason
+from ocdp_operator.errors import Actor, Advice, Reason, advice_on
 from ocdp_operator.model.events import ObjectEvent
 from ocdp_operator.plan.findings import Finding, failed
 from ocdp_operator.plan.missing_volumes import why_no_volume_comes
@@ -19,14 +19,21 @@ _CREATING: Final = re.compile(
     r"^(?:Create (?:Pod|Claim) .{1,300}? failed error|Error creating|Failed to create new replica set \S+): "
 )
 _LEADS: Final = (
-    (re.compile(r"exceeded quota|failed quota|insufficient quota"), "a quota", ADVICE[Reason.QUOTA_EXCEEDED]),
+    (
+        re.compile(r"exceeded quota|failed quota|insufficient quota"),
+        Reason.QUOTA_EXCEEDED,
+        "a quota",
+        advice_on(Reason.QUOTA_EXCEEDED),
+    ),
     (
         re.compile(r"violates PodSecurity"),
+        Reason.HEALTH_CHECK_FAILED,
         "Pod Security",
         Advice(Actor.PLATFORM, "Correct the pods in the Kustomize base: the words name what is not allowed."),
     ),
     (
         re.compile(r"per (?:Container|Pod|PersistentVolumeClaim) is|limit to request ratio"),
+        Reason.HEALTH_CHECK_FAILED,
         "a LimitRange",
         Advice(
             Actor.USER,
@@ -35,17 +42,24 @@ _LEADS: Final = (
     ),
     (
         re.compile(r"admission webhook|failed calling webhook"),
+        Reason.HEALTH_CHECK_FAILED,
         "an admission webhook",
         Advice(Actor.CLUSTER_OPERATOR, "Bring the named webhook back, or change what it refuses."),
     ),
     (
         re.compile(r"ValidatingAdmissionPolicy"),
+        Reason.HEALTH_CHECK_FAILED,
         "an admission policy",
         Advice(Actor.PLATFORM, "Correct what it names in the Kustomize base, or have the policy changed."),
     ),
 )
-_OTHERWISE: Final = Advice(
-    Actor.PLATFORM, "If the words name a field, correct it in the Kustomize base; else see the API server."
+_OTHERWISE: Final = (
+    Reason.HEALTH_CHECK_FAILED,
+    "",
+    Advice(
+        Actor.PLATFORM,
+        "If the words name a field, correct it in the Kustomize base; else see the API server.",
+    ),
 )
 
 _VALUE: Final = re.compile(r'((?:Invalid|Unsupported) value: )(?:"(?:[^"\\]|\\.)*"|[^:,]+)')
@@ -75,8 +89,7 @@ def refused(answer: str) -> Finding:
     The name of the pod that was tried is left out: it is another one at each try.
     """
     words = _VALUE.sub(r"\1…", _POD_NAME.sub("", _CREATING.sub("", answer.strip())))
-    found = ((who, advice) for pattern, who, advice in _LEADS if pattern.search(words))
-    who, advice = next(found, ("", _OTHERWISE))
-    reason = Reason.QUOTA_EXCEEDED if advice is ADVICE[Reason.QUOTA_EXCEEDED] else Reason.HEALTH_CHECK_FAILED
+    found = ((reason, who, advice) for pattern, reason, who, advice in _LEADS if pattern.search(words))
+    reason, who, advice = next(found, _OTHERWISE)
     by = f" by {who}" if who else ""
     return failed(f"its pods are refused{by}: {shown(words, _LONGEST).rstrip('.')}.", reason, advice)

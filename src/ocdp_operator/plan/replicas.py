@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ocdp_operator.errors import Actor, Advice, Reason
 from ocdp_operator.model.kinds import DEPLOYMENT, JOB
+from ocdp_operator.model.names import COMPONENT, POD_REVISION
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import (
     HEALTHY,
@@ -22,6 +23,7 @@ from ocdp_operator.plan.findings import (
     number,
     progressing,
 )
+from ocdp_operator.plan.immutability import CLAIM_TEMPLATES
 from ocdp_operator.plan.pod_causes import (
     Cause,
     Weight,
@@ -34,9 +36,6 @@ from ocdp_operator.plan.pod_causes import (
 )
 from ocdp_operator.plan.refused_pods import refused
 
-REVISION: Final = "controller-revision-hash"
-"""The label by which a pod of a StatefulSet says of which revision it is."""
-COMPONENT: Final = "app.kubernetes.io/component"
 MODEL_SERVER: Final = "model-server"
 """The label's value on a Deployment or StatefulSet whose containers load a model before their startup probe passes."""
 
@@ -133,7 +132,7 @@ def _with_kept_pod(finding: Finding, seen: Seen) -> Finding:
     wanted = range(first, first + number(spec, "replicas", 1))
     unready = sorted((pod for pod in _own_pods(seen) if not is_ready(pod)), key=_ordinal)
     for pod in unready:
-        other = pod.labels.get(REVISION, newest) != newest
+        other = pod.labels.get(POD_REVISION, newest) != newest
         cause = cause_of(pod, seen.evidence.now, model=False)
         if other and _ordinal(pod) in wanted and cause is not None and _lasts(cause, seen):
             # Several that are not ready hold up each other's end when the set is scaled to 0.
@@ -151,7 +150,7 @@ def _with_kept_pod(finding: Finding, seen: Seen) -> Finding:
 def _lasts(cause: Cause, seen: Seen) -> bool:
     """Whether nothing ends it while the pod is there, and another pod may do better: not so on a volume of the set's own."""
     if cause.reason is Reason.VOLUME_PENDING:
-        return not seen.spec.get("volumeClaimTemplates")
+        return not seen.spec.get(CLAIM_TEMPLATES)
     return cause.weight is Weight.BROKEN or cause.overdue or cause.reason is Reason.UNSCHEDULABLE
 
 

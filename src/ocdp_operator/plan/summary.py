@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ocdp_operator.errors import ADVICE, Reason, ReconcileError, Stage, Stalled
+from ocdp_operator.errors import Reason, ReconcileError, Stage, Stalled, advice_on
 from ocdp_operator.model.claim import (
     ClaimStatus,
     Endpoint,
@@ -301,7 +301,7 @@ def _failure(facts: Facts) -> Failure | None:
     health = facts.health
     if health is None or health.verdict is not Verdict.FAILED or _is_stopped(facts):
         return None
-    advice = health.advice or ADVICE[Reason.HEALTH_CHECK_FAILED]
+    advice = health.advice or advice_on(health.reason)
     return Failure(code=health.reason, actor=advice.actor, message=health.message, remedy=advice.remedy)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from ocdp_operator.errors import ADVICE, Advice, Reason, ReconcileError
+from ocdp_operator.errors import Advice, Reason, ReconcileError, advice_on
 from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.ignoring import REPLICAS, ignored_paths
 from ocdp_operator.model.objects import ObjectRef, Observed
@@ -53,7 +53,7 @@ def _as_told(run: Run, health: Health) -> Health:
     if known is None or not _is_told(run) or health.verdict is not Verdict.PROGRESSING:
         return health
     said = run.claim.status.failure
-    advice = ADVICE.get(known.reason, ADVICE[Reason.HEALTH_CHECK_FAILED])
+    advice = advice_on(known.reason)
     if said is not None and said.code == known.reason:
         advice = Advice(said.actor, said.remedy)
     return replace(health, verdict=Verdict.FAILED, reason=known.reason, message=known.message, advice=advice)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ocdp_operator.model.names import COMPONENT
 from ocdp_operator.model.profile import Layer
 from ocdp_operator.model.secrets import Alphabet, GenerateRule
-from ocdp_operator.plan.replicas import COMPONENT, MODEL_SERVER
+from ocdp_operator.plan.replicas import MODEL_SERVER
 from tests.support.app_renderings import (
     APPS_DIRECTORY,
     HOST,

@@ -8,10 +8,10 @@ import pytest
 
 from ocdp_operator.errors import Actor, Advice
 from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.model.names import POD_REVISION
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Health, assess
-from ocdp_operator.plan.replicas import REVISION
 from tests.support.builders import by_ref, entry, observed
 from tests.support.pods import NOW, ago, pod, running, waiting
 
@@ -20,7 +20,7 @@ KEPT = (
     "delete this pod, or stop and start the claim."
 )
 PULL = waiting("ErrImagePull", "denied")
-OLD, NEW = {REVISION: "web-old"}, {REVISION: "web-new"}
+OLD, NEW = {POD_REVISION: "web-old"}, {POD_REVISION: "web-new"}
 
 
 def of_set(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import POD, Kind
-from ocdp_operator.model.names import OWNER, RENDERING, RESERVED_PREFIXES
+from ocdp_operator.model.names import COMPONENT, OWNER, POD_REVISION, RENDERING, RESERVED_PREFIXES
 from ocdp_operator.model.objects import Observed
 
 _CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
@@ -37,7 +37,7 @@ _WITH_WORDS: Final = frozenset(
 )
 """Reasons to wait whose message is about the image, a Secret or a ConfigMap; those of others may quote what a container wrote."""
 _LONGEST_WORDS: Final = 400
-_LABELS: Final = ("app.kubernetes.io/component", "controller-revision-hash")
+_LABELS: Final = (COMPONENT, POD_REVISION)
 """Labels beside ours that are read: they tell a model server, and the revision of a StatefulSet's pod (``plan/replicas.py``)."""
 _READ_ELSEWHERE: Final = (OWNER, RENDERING)
 """The mark is read already, and what a Workload keeps is read afresh when it is needed."""

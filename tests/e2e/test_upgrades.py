@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,12 +23,12 @@ one that fails this long on top."""
 NAMES = [f"ide-{number}" for number in range(CLAIMS)]
 
 
-def files(*, annotation: str, broken: bool = False) -> dict[str, bytes]:
-    """The application; ``broken``: its pods fit no node, and that is said after some seconds."""
+def files(*, annotation: str, broken: bool = False, deadline: int = 2) -> dict[str, bytes]:
+    """The application; ``broken``: its pods fit no node, and that is said after ``deadline`` seconds."""
     body = deployment()
     body["spec"]["template"]["metadata"]["annotations"] = {"example.test/release": annotation}
     if broken:
-        body["spec"]["progressDeadlineSeconds"] = 2
+        body["spec"]["progressDeadlineSeconds"] = deadline
         body["spec"]["template"]["spec"]["nodeSelector"] = {"example.test/nowhere": "true"}
     return app_files(deployment=document(body))
 
@@ -193,8 +194,37 @@ async def test_a_rollback_by_hand_pins_the_last_healthy_revision(team: Team):
     assert "goes back from revision 2 to revision 1" in said
     found = await team.ready("ide")
     assert revision(found) == found["spec"]["templateRevision"] == 1
-    live = await team.platform.get("deploy", "ide-web", "-n", team.namespace)
-    assert "example.test/release" not in live["spec"]["template"]["metadata"].get("annotations", {})
+    found = await live(team)
+    assert "example.test/release" not in found["spec"]["template"]["metadata"].get("annotations", {})
+
+
+async def test_a_deployment_that_its_controller_takes_for_complete_has_its_deadline_all_the_same(team: Team):
+    """The controller's write that a rollout has begun can be lost to a conflict; then its own deadline never passes."""
+    await team.claim("ide")
+    await team.ready("ide")
+    former = condition(await live(team), "Progressing")
+    assert former["reason"] == "NewReplicaSetAvailable"
+    await team.publish(files(annotation="bad", broken=True, deadline=10), tag="v1")
+    await team.claim("ide", templateRevision=2)
+
+    async def lost() -> bool:
+        status = (await live(team))["status"]
+        if status["observedGeneration"] < 2 or not status.get("updatedReplicas"):
+            return False
+        others = [each for each in status["conditions"] if each["type"] != "Progressing"]
+        patch = json.dumps({"status": {"conditions": [former, *others]}})
+        where = ("-n", team.namespace, "--subresource=status", "--type=merge")
+        await team.platform.kubectl("patch", "deploy", "ide-web", *where, "-p", patch)
+        return bool(condition(await live(team), "Progressing") == former)
+
+    await eventually(lost, "its controller takes the newest ReplicaSet for complete")
+    found = await team.until("ide", "Ready", "False", "Unschedulable")
+    assert "no node takes its pod" in condition(found, "Ready")["message"]
+    assert condition(await live(team), "Progressing") == former
+
+
+async def live(team: Team) -> dict[str, Any]:
+    return await team.platform.get("deploy", "ide-web", "-n", team.namespace)
 
 
 async def test_a_set_that_went_back_says_which_pod_its_controller_keeps_and_stop_and_start_helps(

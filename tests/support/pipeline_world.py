@@ -225,7 +225,7 @@ def app(*extra: Manifest, greeting: str = "bbcdfghkmt") -> list[Manifest]:
         builders.manifest("ConfigMap", config, data={"greeting": greeting}),
         builders.manifest("PersistentVolumeClaim", "ide-data", spec={"resources": {"requests": {"storage": "1Gi"}}}),
         builders.manifest("Service", "ide-web", spec={"selector": selector, "ports": [{"port": 80}]}),
-        builders.manifest("Deployment", "ide-web", spec={"replicas": 1, "selector": {"matchLabels": selector}, "template": template}),
+        builders.manifest("Deployment", "ide-web", spec={"replicas": 1, "progressDeadlineSeconds": 600, "selector": {"matchLabels": selector}, "template": template}),
         *extra,
     ]  # fmt: skip
 

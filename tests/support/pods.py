@@ -9,7 +9,7 @@ from ocdp_operator.adapters.cluster.trimming import observe
 from ocdp_operator.model.kinds import POD
 from ocdp_operator.model.names import CLAIM_NAME
 from ocdp_operator.model.objects import Observed
-from tests.support.builders import NAMESPACE
+from tests.support.builders import NAMESPACE, observed
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 REPLICA_SET = "ide-web-6d4f7c9b5"
@@ -84,3 +84,20 @@ def pod(
         ]
     }
     return observe(POD, {"metadata": metadata, "spec": spec, "status": status})
+
+
+def rolled(reason: str = "NewReplicaSetAvailable", name: str = REPLICA_SET) -> dict[str, Any]:
+    """The condition Progressing of a Deployment."""
+    status = "False" if reason == "ProgressDeadlineExceeded" else "True"
+    return {"type": "Progressing", "status": status, "reason": reason, "message": f'ReplicaSet "{name}" is there.'}  # fmt: skip
+
+
+def deployment(ready: int = 0, *conditions: dict[str, Any], wanted: int = 1, **fields: Any) -> Observed:
+    """One whose pods all exist, and of which ``ready`` are ready."""
+    counts = dict.fromkeys(("replicas", "updatedReplicas"), fields.pop("existing", wanted))
+    status = {
+        "observedGeneration": fields.pop("seen", 1), **counts, "readyReplicas": ready, "availableReplicas": ready,
+        "conditions": [*(conditions or (rolled(),)), {"type": "Available", "status": "True" if ready == wanted else "False"}],
+    }  # fmt: skip
+    spec = {"replicas": wanted, "progressDeadlineSeconds": 600}
+    return observed("Deployment", "ide-web", spec=spec, status=status, **fields)

@@ -35,6 +35,8 @@ class Evidence:
     """What is applied was healthy since it is asked for."""
     applied: datetime | None = None
     """When what is applied was applied first; a deadline that passed before speaks of what was there before."""
+    underway: datetime | None = None
+    """Since when what was not healthy yet is told to be on its way, or since it was applied where it is told to have failed."""
     stands: bool = False
     """The last verdict that was told is Healthy."""
     at_rest: bool = False

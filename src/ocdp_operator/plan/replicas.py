@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from ocdp_operator.errors import Actor, Advice, Reason
-from ocdp_operator.model.kinds import DEPLOYMENT, JOB
+from ocdp_operator.model.kinds import JOB
 from ocdp_operator.model.names import COMPONENT, POD_REVISION
 from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import (
@@ -24,6 +23,7 @@ from ocdp_operator.plan.findings import (
     progressing,
 )
 from ocdp_operator.plan.immutability import CLAIM_TEMPLATES
+from ocdp_operator.plan.own_pods import born, is_complete, newest_pods, own_pods, speaks_of_former
 from ocdp_operator.plan.pod_causes import (
     Cause,
     Weight,
@@ -43,8 +43,6 @@ _ORDERED: Final = "OrderedReady"
 """How the pods of a StatefulSet are made where it does not say: one after the other, each once the one before is ready."""
 _NO_DEADLINE: Final = 2**31 - 1
 """How the Deployment controller says "for ever"; the API server fills in another number where none is given."""
-_NAMED: Final = re.compile(r'"([^"]+)"')
-"""The Progressing condition quotes the name of the newest ReplicaSet."""
 _BELIEVED_AFTER: Final = 4.0
 """Seconds by a clock that shows whole ones: an unready pod is believed after 3 s at least, and after 4 at most."""
 _CLOCK_SKEW: Final = timedelta(seconds=-1)
@@ -69,8 +67,8 @@ def deployment(seen: Seen) -> Finding:
     if refusal.get("status") == "True" and wanted > 0:
         return refused(refusal.get("message") or "")
     short = _rollout(seen.spec, status) or _conditions(seen.spec, progress, status)
-    rolling = bool(progress) and progress.get("reason") != "NewReplicaSetAvailable"
     if short is not None:
+        rolling = bool(progress) and (not is_complete(progress) or speaks_of_former(seen, progress))
         left = _until_overdue(seen, progress)
         return _explained(replace(short, rolling=rolling, look_again=left or None), seen, overdue=left == 0)
     return _leftovers(seen) or HEALTHY
@@ -80,18 +78,19 @@ def _until_overdue(seen: Seen, progress: Mapping[str, Any]) -> float | None:
     """Seconds until its deadline has passed, of what is applied; None: its controller will tell.
 
     A Deployment that goes back to a ReplicaSet which it had keeps the condition of the one that failed until a pod is made
-    (kubernetes, deployment/sync.go: a condition that exists is left when the ReplicaSet is found).
+    (kubernetes, deployment/sync.go: a condition that exists is left when the ReplicaSet is found). One that is scaled up from
+    none, or of whose rollout the controller does not know (``speaks_of_former``), is given no deadline by it at all.
     """
-    if progress.get("reason") != "ProgressDeadlineExceeded":
+    now, since = seen.evidence.now, seen.evidence.underway
+    if not is_complete(progress):
+        if progress.get("reason") != "ProgressDeadlineExceeded":
+            return None
+        since, said = seen.evidence.applied, moment(progress.get("lastUpdateTime") or "")
+        if since is None or said is None or now is None or said >= since:
+            return 0.0
+    if since is None or now is None:
         return None
-    applied, said, now = (
-        seen.evidence.applied,
-        moment(progress.get("lastUpdateTime") or ""),
-        seen.evidence.now,
-    )
-    if applied is None or said is None or now is None or said >= applied:
-        return 0.0
-    deadline = applied + timedelta(seconds=number(seen.spec, "progressDeadlineSeconds", _NO_DEADLINE))
+    deadline = since + timedelta(seconds=number(seen.spec, "progressDeadlineSeconds", _NO_DEADLINE))
     return max(0.0, (deadline - now).total_seconds())
 
 
@@ -130,7 +129,7 @@ def _with_kept_pod(finding: Finding, seen: Seen) -> Finding:
         return finding
     first = number(spec.get("ordinals") or {}, "start")
     wanted = range(first, first + number(spec, "replicas", 1))
-    unready = sorted((pod for pod in _own_pods(seen) if not is_ready(pod)), key=_ordinal)
+    unready = sorted((pod for pod in own_pods(seen) if not is_ready(pod)), key=_ordinal)
     for pod in unready:
         other = pod.labels.get(POD_REVISION, newest) != newest
         cause = cause_of(pod, seen.evidence.now, model=False)
@@ -163,8 +162,8 @@ def _ordinal(pod: Observed) -> int:
 def job(seen: Seen) -> Finding:
     """Complete, or on its way, or given up; a suspended one waits for nothing."""
     status = seen.status
-    pods = _own_pods(seen)
-    tries = sorted((pod for pod in pods if has_ended(pod)), key=_born)
+    pods = own_pods(seen)
+    tries = sorted((pod for pod in pods if has_ended(pod)), key=born)
     ended = next((words for pod in reversed(tries) if (words := last_exit(pod))), "")
     if is_true(status, "Failed"):
         said = condition(status, "Failed").get("message") or ""
@@ -237,7 +236,7 @@ def _conditions(
 ) -> Finding | None:
     # A Deployment without a progress deadline never gets this condition.
     rolled_out = number(spec, "progressDeadlineSeconds", _NO_DEADLINE) == _NO_DEADLINE or (
-        progress.get("status") == "True" and progress.get("reason") == "NewReplicaSetAvailable"
+        progress.get("status") == "True" and is_complete(progress)
     )
     if not rolled_out:
         return progressing("its newest pods are not all available yet.")
@@ -257,7 +256,7 @@ def _leftovers(seen: Seen) -> Finding | None:
     """Pods that hold what they hold, though none are wanted any more: controllers do not count those that end."""
     if number(seen.spec, "replicas", 1) > 0:
         return None
-    left = sum(not has_ended(pod) for pod in _own_pods(seen))
+    left = sum(not has_ended(pod) for pod in own_pods(seen))
     return progressing(f"{left} pods have yet to end.", rolling=True) if left else None
 
 
@@ -269,7 +268,7 @@ def _explained(short: Finding, seen: Seen, *, overdue: bool = False, patient: bo
     evidence = seen.evidence
     if number(seen.spec, "replicas", 1) == 0:
         return short if short.reason is Reason.NO_PODS else replace(short, rolling=True)
-    pods = tuple(pod for pod in _newest_pods(seen) if not pod.deletion_timestamp)
+    pods = tuple(pod for pod in newest_pods(seen) if not pod.deletion_timestamp)
     pods = (
         tuple(pod for pod in pods if not has_ended(pod)) or pods
     )  # an evicted one stays beside its successor
@@ -347,42 +346,7 @@ def _patience(pod: Observed, seen: Seen, *, others: bool) -> float | None:
         left = _BELIEVED_AFTER - age.total_seconds()
         # A node whose clock is ahead would be believed too late: then at once.
         return left if left > 0 and age >= _CLOCK_SKEW else None
-    born = moment(_born(pod))
-    if others and cause.weight <= Weight.PENDING and born is not None and abs(now - born) < _YOUNG:
-        return max(LOOK_SOON, (_YOUNG - (now - born)).total_seconds())
+    made = moment(born(pod))
+    if others and cause.weight <= Weight.PENDING and made is not None and abs(now - made) < _YOUNG:
+        return max(LOOK_SOON, (_YOUNG - (now - made)).total_seconds())
     return None
-
-
-def _own_pods(seen: Seen) -> tuple[Observed, ...]:
-    """Pods that this object's controller made: a label proves nothing, since anybody can make a pod that carries it."""
-    ref = seen.live.ref
-    if ref.kind == DEPLOYMENT.kind:
-        return tuple(
-            pod for pod in seen.evidence.pods if _replica_set(pod).rpartition("-")[0] == ref.name
-        )  # fmt: skip
-    return tuple(pod for pod in seen.evidence.pods if _owner(pod).get("uid") == seen.live.uid)
-
-
-def _newest_pods(seen: Seen) -> tuple[Observed, ...]:
-    """Of a Deployment the pods of its newest ReplicaSet, which its condition names; else that of the youngest pod."""
-    pods = _own_pods(seen)
-    if seen.live.ref.kind != DEPLOYMENT.kind or not pods:
-        return pods
-    named = _NAMED.search(condition(seen.status, "Progressing").get("message") or "")
-    newest = named[1] if named else _replica_set(max(pods, key=lambda pod: (_born(pod), pod.ref.name)))
-    return tuple(pod for pod in pods if _replica_set(pod) == newest)
-
-
-def _owner(pod: Observed) -> Mapping[str, Any]:
-    owners = (pod.body.get("metadata") or {}).get("ownerReferences") or ()
-    return next((owner for owner in owners if owner.get("controller")), {})
-
-
-def _replica_set(pod: Observed) -> str:
-    owner = _owner(pod)
-    return str(owner.get("name") or "") if owner.get("kind") == "ReplicaSet" else ""
-
-
-def _born(pod: Observed) -> str:
-    """As the API server writes it: such texts sort as the times do."""
-    return str((pod.body.get("metadata") or {}).get("creationTimestamp") or "")

@@ -89,6 +89,7 @@ def _evidence(run: Run, live: Mapping[ObjectRef, Observed]) -> Evidence:
         now=run.now(),
         was_healthy=was_healthy,
         applied=_applied(run),
+        underway=None if was_healthy else _underway(run),
         at_rest=not run.claim.spec.running,
         stands=was_healthy and known is not None and known.status is Truth.TRUE,
         drifted=_drifted(run, live) if run.claim.spec.running else frozenset(),
@@ -102,6 +103,18 @@ def _applied(run: Run) -> datetime | None:
         return None
     known = newest.input_digest == rendered_input(run.facts.input_digest)
     return moment(newest.first_applied) if known else run.now()
+
+
+def _underway(run: Run) -> datetime | None:
+    """What is started again is on its way since it was told so, not since it was applied."""
+    applied, known, now = _applied(run), _known(run), run.now()
+    if applied is None or known is None or known.status is Truth.FALSE:
+        return applied
+    if known.status is Truth.TRUE or known.reason is Reason.STOPPED:
+        return now
+    ready = run.claim.status.condition_set.get("Ready") or known
+    told = (moment(each.last_transition_time) for each in (known, ready))
+    return max(applied, *(since or now for since in told))
 
 
 def _drifted(run: Run, live: Mapping[ObjectRef, Observed]) -> frozenset[ObjectRef]:

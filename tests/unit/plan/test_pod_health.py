@@ -13,7 +13,7 @@ from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Health, Verdict, assess
 from tests.support.builders import by_ref, entry, observed, ref
-from tests.support.pods import NOW, REPLICA_SET, ago, ended, pod, running, waiting
+from tests.support.pods import NOW, ago, deployment, ended, pod, rolled, running, waiting
 
 HEALTHY, PROGRESSING, FAILED = Verdict.HEALTHY, Verdict.PROGRESSING, Verdict.FAILED
 DEPLOYMENT = ref("Deployment", "ide-web")
@@ -28,22 +28,6 @@ QUOTA = 'pods "ide-web-6d4f7c9b5-x7k2p" is forbidden: exceeded quota: small, req
 
 def unready(seconds: float) -> Observed:
     return pod(running(), since=ago(seconds=seconds))
-
-
-def rolled(reason: str = "NewReplicaSetAvailable", name: str = REPLICA_SET) -> dict[str, Any]:
-    status = "False" if reason == "ProgressDeadlineExceeded" else "True"
-    return {"type": "Progressing", "status": status, "reason": reason, "message": f'ReplicaSet "{name}" is there.'}  # fmt: skip
-
-
-def deployment(ready: int = 0, *conditions: dict[str, Any], wanted: int = 1, **fields: Any) -> Observed:
-    """One whose pods all exist, and of which ``ready`` are ready."""
-    counts = dict.fromkeys(("replicas", "updatedReplicas"), fields.pop("existing", wanted))
-    status = {
-        "observedGeneration": fields.pop("seen", 1), **counts, "readyReplicas": ready, "availableReplicas": ready,
-        "conditions": [*(conditions or (rolled(),)), {"type": "Available", "status": "True" if ready == wanted else "False"}],
-    }  # fmt: skip
-    spec = {"replicas": wanted, "progressDeadlineSeconds": 600}
-    return observed("Deployment", "ide-web", spec=spec, status=status, **fields)
 
 
 def stateful_set(ready: int = 0, *, existing: int = 1, wanted: int = 1, newest: str = "a") -> Observed:

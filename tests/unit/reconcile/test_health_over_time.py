@@ -39,16 +39,20 @@ async def world() -> World:
     found = World(app())
     found.ask_for()
     await found.settle()
-    owner = {"kind": "ReplicaSet", "name": SET, "uid": "rs-1", "controller": True}
-    metadata = {"name": POD.name, "labels": {CLAIM_NAME: "ide"}, "ownerReferences": [owner]}
-    spec = {"containers": [{"name": "web", "readinessProbe": {"httpGet": {}}}]}
-    found.cluster.put(
-        builders.NAMESPACE, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    )
+    make_pod(found)
     is_well(found)
     await found.reconcile()
     assert (await ready(found)).status == "True"
     return found
+
+
+def make_pod(world: World) -> None:
+    owner = {"kind": "ReplicaSet", "name": SET, "uid": "rs-1", "controller": True}
+    metadata = {"name": POD.name, "labels": {CLAIM_NAME: "ide"}, "ownerReferences": [owner]}
+    spec = {"containers": [{"name": "web", "readinessProbe": {"httpGet": {}}}]}
+    world.cluster.put(
+        builders.NAMESPACE, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    )
 
 
 def is_well(world: World) -> None:
@@ -197,6 +201,41 @@ async def test_a_stopped_claim_whose_volume_waits_for_its_first_pod_is_at_rest()
         observed_generation=1, last_transition_time=(await ready(world)).last_transition_time,
     )  # fmt: skip
     assert await look(world) > 20
+
+
+async def test_a_claim_that_is_started_again_and_never_gets_ready_has_failed_after_its_deadline(
+    world: World,
+) -> None:
+    clock = Clock(world)
+    world.ask_for(running=False)
+    world.cluster.remove(builders.NAMESPACE, POD)
+    await world.reconcile()
+    world.make_healthy()
+    await world.reconcile()
+    found = await ready(world)
+    assert (found.reason, found.message[:9]) == (Reason.STOPPED, "Stopped, ")
+
+    clock.passes(86_400)
+    world.ask_for()
+    await world.reconcile()
+    # Its controller goes on to say that the newest ReplicaSet is available, and measures nothing.
+    make_pod(world)
+    is_well(world)
+    fails(world, running())
+    for _ in range(2):
+        wait = await look(world)
+        assert (await ready(world)).status == "Unknown"
+        clock.passes(wait)
+    clock.passes(600)
+    for _ in range(3):
+        await world.reconcile()
+        clock.passes(300)
+        found = await ready(world)
+        assert (found.status, found.reason) == ("False", Reason.HEALTH_CHECK_FAILED)
+        world.restart()
+        clock = Clock(world)
+        clock.passes(90_000)
+    assert len(warnings(world)) == 1
 
 
 async def look(world: World) -> float:

@@ -1,0 +1,79 @@
+"""Deployments whose controller measures no progress: a rollout that it takes for complete from the start, and a start from none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ocdp_operator.errors import Reason
+from ocdp_operator.model.inventory import Inventory
+from ocdp_operator.model.objects import Observed
+from ocdp_operator.plan.findings import Evidence
+from ocdp_operator.plan.health import Health, Verdict, assess
+from tests.support.builders import by_ref, entry
+from tests.support.pods import NOW, REPLICA_SET, ago, deployment, pod, rolled, running, waiting
+
+FORMER = rolled(name="ide-web-1a2b3c4d5")
+"""The controller goes on to speak of the ReplicaSet that was complete before."""
+NOWHERE = pod(unscheduled="0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.")
+UNREADY = pod(running(), since=ago(seconds=40))
+LOADS = pod(running(started=False, since=ago(hours=2)))
+
+
+def health_of(live: Observed, *pods: Observed, since: float | None = None, **evidence: Any) -> Health:
+    """``since``: seconds for which it is told that it is on its way."""
+    underway = None if since is None else NOW - timedelta(seconds=since)
+    inventory = Inventory.of([entry(live.ref.kind, live.ref.name)])
+    return assess(inventory, by_ref(live), Evidence(pods=pods, now=NOW, underway=underway, **evidence))
+
+
+def test_the_newer_pods_tell_the_cause_though_the_condition_speaks_of_a_former_replica_set():
+    health = health_of(deployment(0, FORMER), NOWHERE)
+
+    assert (health.verdict, health.reason) == (Verdict.PROGRESSING, Reason.UNSCHEDULABLE)
+    assert "no node takes its pod" in health.message
+
+
+def test_a_rollout_that_its_controller_does_not_know_of_makes_nothing_unready_that_was_told_healthy():
+    health = health_of(deployment(0, FORMER), NOWHERE, was_healthy=True, stands=True)
+
+    assert health.verdict is Verdict.PROGRESSING
+
+
+def test_a_condition_that_names_a_replica_set_with_pods_is_believed():
+    leaves = pod(
+        waiting("CrashLoopBackOff"), name="x", owner=("ReplicaSet", "ide-web-other", "x"), born=ago(seconds=1)
+    )
+
+    health = health_of(deployment(0, rolled(name=REPLICA_SET)), UNREADY, leaves)
+
+    assert health.reason is Reason.HEALTH_CHECK_FAILED
+    assert "readiness probe" in health.message
+
+
+WAITS = {
+    "within its deadline": (NOWHERE, 590, Verdict.PROGRESSING, Reason.UNSCHEDULABLE),
+    "past it, for a node": (NOWHERE, 600, Verdict.FAILED, Reason.UNSCHEDULABLE),
+    "past it, not ready": (UNREADY, 600, Verdict.FAILED, Reason.HEALTH_CHECK_FAILED),
+    "past it, and it starts up": (LOADS, 7200, Verdict.PROGRESSING, Reason.PROGRESSING),
+    "nobody says since when": (UNREADY, None, Verdict.PROGRESSING, Reason.HEALTH_CHECK_FAILED),
+}
+
+
+@pytest.mark.parametrize("condition", [FORMER, rolled()], ids=["unknown rollout", "started from none"])
+@pytest.mark.parametrize(("seen", "since", "verdict", "reason"), WAITS.values(), ids=WAITS)
+def test_what_no_controller_measures_has_its_deadline_all_the_same(condition, seen, since, verdict, reason):
+    health = health_of(deployment(0, condition), seen, since=since)
+
+    assert (health.verdict, health.reason) == (verdict, reason)
+    # Nobody tells of it when the deadline passes: it is looked for.
+    waits = since is not None and since < 600
+    assert health.look_again == (600 - since if waits else None)
+
+
+def test_without_a_pod_that_tells_it_has_failed_past_its_deadline_too():
+    health = health_of(deployment(0, existing=0), since=600)
+
+    assert (health.verdict, health.reason) == (Verdict.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED)

@@ -16,7 +16,9 @@ _LONGEST: Final = 400
 _POD_NAME: Final = re.compile(r'\b\w+ "[^"]*" is (?:forbidden|invalid): ', re.IGNORECASE)
 """Holds a name that is made anew for each try: left in, the words would never come to rest."""
 _CREATING: Final = re.compile(
-    r"^(?:Create (?:Pod|Claim) .{1,300}? failed error|Error creating|Failed to create new replica set \S+): "
+    r"^(?:\(combined from similar events\): )?"
+    r"(?:create (?:Pod|Claim) .{1,300}? failed error|Error creating|Failed to create new replica set \S+): ",
+    re.IGNORECASE,
 )
 _LEADS: Final = (
     (

@@ -290,11 +290,14 @@ REFUSALS = {
 @pytest.mark.parametrize(("said", "reason", "words"), REFUSALS.values(), ids=REFUSALS)
 def test_refused_pods_are_told_with_who_refuses_them(said, reason, words):
     refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": said}
-    of_stateful_set = f"Create Pod ide-web-0 in StatefulSet ide-web failed error: {said}"
+    of_sets = [
+        f"{verb} Pod ide-web-0 in StatefulSet ide-web failed error: {said}"
+        for verb in ("Create", "create", "(combined from similar events): create")
+    ]
 
     for health in (
         health_of(deployment(0, STARTING, refused, existing=0)),
-        health_of(stateful_set(existing=0), answers={STATEFUL_SET: of_stateful_set}),
+        *(health_of(stateful_set(existing=0), answers={STATEFUL_SET: each}) for each in of_sets),
     ):
         assert (health.verdict, health.reason) == (FAILED, reason)
         assert health.message.partition(": ")[2] == f"{words}."

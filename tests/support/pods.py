@@ -93,11 +93,16 @@ def rolled(reason: str = "NewReplicaSetAvailable", name: str = REPLICA_SET) -> d
 
 
 def deployment(ready: int = 0, *conditions: dict[str, Any], wanted: int = 1, **fields: Any) -> Observed:
-    """One whose pods all exist, and of which ``ready`` are ready."""
+    """One whose pods all exist, and of which ``ready`` are ready; ``changed``: when it was or was not available first."""
+    available = {
+        "type": "Available",
+        "status": "True" if ready == wanted else "False",
+        "lastTransitionTime": fields.pop("changed", ago(hours=24)),
+    }
     counts = dict.fromkeys(("replicas", "updatedReplicas"), fields.pop("existing", wanted))
     status = {
         "observedGeneration": fields.pop("seen", 1), **counts, "readyReplicas": ready, "availableReplicas": ready,
-        "conditions": [*(conditions or (rolled(),)), {"type": "Available", "status": "True" if ready == wanted else "False"}],
+        "conditions": [*(conditions or (rolled(),)), available],
     }  # fmt: skip
     spec = {"replicas": wanted, "progressDeadlineSeconds": 600}
     return observed("Deployment", "ide-web", spec=spec, status=status, **fields)

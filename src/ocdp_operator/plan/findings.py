@@ -36,7 +36,8 @@ class Evidence:
     applied: datetime | None = None
     """When what is applied was applied first; a deadline that passed before speaks of what was there before."""
     underway: datetime | None = None
-    """Since when what was not healthy yet is told to be on its way, or since it was applied where it is told to have failed."""
+    """Since when what was not healthy yet is told to be on its way, or since it was applied where it is told to have failed.
+    None: it was healthy, or was not applied."""
     stands: bool = False
     """The last verdict that was told is Healthy."""
     at_rest: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ocdp_operator.model.kinds import DEPLOYMENT
@@ -30,9 +30,19 @@ def newest_pods(seen: Seen) -> tuple[Observed, ...]:
     pods, progress = own_pods(seen), condition(seen.status, "Progressing")
     if seen.live.ref.kind != DEPLOYMENT.kind or not pods:
         return pods
-    newest = "" if speaks_of_former(seen, progress) else _named(progress)
-    newest = newest or _replica_set(max(pods, key=lambda pod: (born(pod), pod.ref.name)))
+    if speaks_of_former(seen, progress):
+        newest = _youngest(_alive(pods))
+    else:
+        newest = _named(progress) or _youngest(pods)
     return tuple(pod for pod in pods if _replica_set(pod) == newest)
+
+
+def _youngest(pods: Iterable[Observed]) -> str:
+    return _replica_set(max(pods, key=lambda pod: (born(pod), pod.ref.name)))
+
+
+def _alive(pods: Iterable[Observed]) -> tuple[Observed, ...]:
+    return tuple(pod for pod in pods if not (pod.deletion_timestamp or has_ended(pod)))
 
 
 def _named(progress: Mapping[str, Any]) -> str:
@@ -71,5 +81,5 @@ def speaks_of_former(seen: Seen, progress: Mapping[str, Any]) -> bool:
     named = _named(progress)
     if not named or not is_complete(progress) or not number(seen.status, "updatedReplicas"):
         return False
-    alive = {_replica_set(pod) for pod in own_pods(seen) if not (pod.deletion_timestamp or has_ended(pod))}
+    alive = {_replica_set(pod) for pod in _alive(own_pods(seen))}
     return bool(alive) and named not in alive

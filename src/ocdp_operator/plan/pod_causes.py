@@ -111,7 +111,8 @@ def cause_of(pod: Observed, now: datetime | None, *, model: bool) -> Cause | Non
     causes = list(_containers(pod, status, now, model=model))
     if causes:
         return max(causes, key=lambda cause: cause.weight)
-    if not status.get("containerStatuses"):
+    initializing = any(not each.get("ready") for each in status.get("initContainerStatuses") or ())
+    if initializing or not status.get("containerStatuses"):
         return Cause(Weight.PENDING, Reason.PROGRESSING, "its containers are being created")
     words = (
         "its containers are ready and the pod is not: its node does not answer, or a readiness gate is closed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ocdp_operator.errors import Actor, Advice, Reason
@@ -68,9 +68,11 @@ def deployment(seen: Seen) -> Finding:
         return refused(refusal.get("message") or "")
     short = _rollout(seen.spec, status) or _conditions(seen.spec, progress, status)
     if short is not None:
-        rolling = bool(progress) and (not is_complete(progress) or speaks_of_former(seen, progress))
-        left = _until_overdue(seen, progress)
-        return _explained(replace(short, rolling=rolling, look_again=left or None), seen, overdue=left == 0)
+        measured = not is_complete(progress)
+        rolling = bool(progress) and (measured or speaks_of_former(seen, progress))
+        left = _until_overdue(seen, progress) if measured else _until_late(seen)
+        short = replace(short, rolling=rolling, look_again=left or None)
+        return _explained(short, seen, overdue=left == 0, measured=measured)
     return _leftovers(seen) or HEALTHY
 
 
@@ -78,18 +80,35 @@ def _until_overdue(seen: Seen, progress: Mapping[str, Any]) -> float | None:
     """Seconds until its deadline has passed, of what is applied; None: its controller will tell.
 
     A Deployment that goes back to a ReplicaSet which it had keeps the condition of the one that failed until a pod is made
-    (kubernetes, deployment/sync.go: a condition that exists is left when the ReplicaSet is found). One that is scaled up from
-    none, or of whose rollout the controller does not know (``speaks_of_former``), is given no deadline by it at all.
+    (kubernetes, deployment/sync.go: a condition that exists is left when the ReplicaSet is found).
     """
-    now, since = seen.evidence.now, seen.evidence.underway
-    if not is_complete(progress):
-        if progress.get("reason") != "ProgressDeadlineExceeded":
-            return None
-        since, said = seen.evidence.applied, moment(progress.get("lastUpdateTime") or "")
-        if since is None or said is None or now is None or said >= since:
-            return 0.0
-    if since is None or now is None:
+    if progress.get("reason") != "ProgressDeadlineExceeded":
         return None
+    applied, said, now = (
+        seen.evidence.applied,
+        moment(progress.get("lastUpdateTime") or ""),
+        seen.evidence.now,
+    )
+    if applied is None or said is None or now is None or said >= applied:
+        return 0.0
+    return _left(seen, applied, now)
+
+
+def _until_late(seen: Seen) -> float | None:
+    """The same where its controller gives it no deadline, from when it was last well or began; None: that is not known.
+
+    It gives none to a Deployment that is scaled up from none, nor in a rollout of which it does not know (``speaks_of_former``).
+    """
+    now, underway, available = seen.evidence.now, seen.evidence.underway, condition(seen.status, "Available")
+    if now is None or underway is None:
+        return None
+    told = [born(pod) for pod in newest_pods(seen) if not is_ready(pod)]
+    if available.get("status") == "False":
+        told.append(available.get("lastTransitionTime") or "")
+    return _left(seen, max([underway, *(moment(each) or underway for each in told)]), now)
+
+
+def _left(seen: Seen, since: datetime, now: datetime) -> float:
     deadline = since + timedelta(seconds=number(seen.spec, "progressDeadlineSeconds", _NO_DEADLINE))
     return max(0.0, (deadline - now).total_seconds())
 
@@ -111,7 +130,7 @@ def stateful_set(seen: Seen) -> Finding:
     if short is not None:
         if missing and seen.answer:
             return refused(seen.answer)
-        finding = _explained(replace(short, rolling=rolling, asks=missing), seen, patient=False)
+        finding = _explained(replace(short, rolling=rolling, asks=missing), seen, measured=False)
         return finding if by_hand or finding.verdict is Verdict.HEALTHY else _with_kept_pod(finding, seen)
     return _leftovers(seen) or HEALTHY
 
@@ -260,10 +279,11 @@ def _leftovers(seen: Seen) -> Finding | None:
     return progressing(f"{left} pods have yet to end.", rolling=True) if left else None
 
 
-def _explained(short: Finding, seen: Seen, *, overdue: bool = False, patient: bool = True) -> Finding:
+def _explained(short: Finding, seen: Seen, *, overdue: bool = False, measured: bool = True) -> Finding:
     """What is short, with the cause from its pods; unless it is a moment's matter, and what was told stands.
 
-    ``overdue``: its controller says so; not ``patient``: its controller has no deadline, so that its pods tell.
+    ``overdue``: its deadline has passed; not ``measured``: by no clock of its controller, so that its pods tell how long they are
+    unready, and one that is missing is on its way.
     """
     evidence = seen.evidence
     if number(seen.spec, "replicas", 1) == 0:
@@ -278,12 +298,12 @@ def _explained(short: Finding, seen: Seen, *, overdue: bool = False, patient: bo
     model = seen.live.labels.get(COMPONENT) == MODEL_SERVER
     cause = weightiest(pods, evidence.now, model=model)
     if cause is None:
-        if overdue:
+        if overdue and measured and sum(map(is_ready, pods)) < number(seen.spec, "replicas", 1):
             return failed(
                 "it did not get on within its progress deadline.", Reason.PROGRESS_DEADLINE_EXCEEDED
             )
         return _asking(short, seen)
-    late = overdue or (cause.overdue and not patient)
+    late = cause.overdue if cause.weight is Weight.UNREADY and not measured else overdue
     if cause.weight is Weight.BROKEN or (late and cause.weight > Weight.STARTING):
         verdict = Verdict.FAILED
     else:

@@ -106,13 +106,16 @@ def _applied(run: Run) -> datetime | None:
 
 
 def _underway(run: Run) -> datetime | None:
-    """What is started again is on its way since it was told so, not since it was applied."""
+    """What is started again is on its way since it was told so, not since it was applied; what has failed stays so until it is well."""
     applied, known, now = _applied(run), _known(run), run.now()
-    if applied is None or known is None or known.status is Truth.FALSE:
+    if known is not None and known.status is Truth.FALSE:
+        newest = next(iter(run.claim.status.history), None)
+        return applied or (moment(newest.first_applied) if newest else None)
+    if applied is None or known is None:
         return applied
+    ready = run.claim.status.condition_set.get("Ready") or known
     if known.status is Truth.TRUE or known.reason is Reason.STOPPED:
         return now
-    ready = run.claim.status.condition_set.get("Ready") or known
     told = (moment(each.last_transition_time) for each in (known, ready))
     return max(applied, *(since or now for since in told))
 

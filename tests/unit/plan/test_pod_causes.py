@@ -43,6 +43,7 @@ CASES = {
     "starts": (pod(running(since=ago(seconds=10), started=False)), STARTING, Reason.PROGRESSING, "container web starts: its startup probe has not passed yet"),
     "starts for long": (pod(running(since=ago(minutes=20), started=False)), STARTING, Reason.PROGRESSING, "container web starts, for over 15 minutes: its startup probe has not passed yet"),
     "prepares": (pod(waiting("PodInitializing"), init=(running(name="setup", since=ago(seconds=9)),)), STARTING, Reason.PROGRESSING, "init container setup prepares the pod"),
+    "prepares in a moment": (pod(waiting("PodInitializing"), init=(waiting("PodInitializing", name="setup"),)), PENDING, Reason.PROGRESSING, "its containers are being created"),
     "init container fails": (pod(waiting("PodInitializing"), init=(waiting("CrashLoopBackOff", name="setup", restartCount=2, ended=OOM),)), BROKEN, Reason.CRASH_LOOP, "container setup ends again and again: exit code 137 (OOMKilled), at least 2 restarts"),
     "probe not passed yet": (pod(running(since=ago(seconds=9)), since=ago(seconds=9)), UNREADY, Reason.PROGRESSING, "container web does not pass its readiness probe"),
     "probe fails": (pod(running(), since=ago(seconds=31)), UNREADY, Reason.HEALTH_CHECK_FAILED, "container web does not pass its readiness probe"),

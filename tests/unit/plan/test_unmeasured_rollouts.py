@@ -20,6 +20,7 @@ FORMER = rolled(name="ide-web-1a2b3c4d5")
 NOWHERE = pod(unscheduled="0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.")
 UNREADY = pod(running(), since=ago(seconds=40))
 LOADS = pod(running(started=False, since=ago(hours=2)))
+SERVES = pod(running(ready=True), ready=True)
 
 
 def health_of(live: Observed, *pods: Observed, since: float | None = None, **evidence: Any) -> Health:
@@ -56,10 +57,11 @@ def test_a_condition_that_names_a_replica_set_with_pods_is_believed():
 WAITS = {
     "within its deadline": (NOWHERE, 590, Verdict.PROGRESSING, Reason.UNSCHEDULABLE),
     "past it, for a node": (NOWHERE, 600, Verdict.FAILED, Reason.UNSCHEDULABLE),
-    "past it, not ready": (UNREADY, 600, Verdict.FAILED, Reason.HEALTH_CHECK_FAILED),
+    "past it, not ready for a moment": (UNREADY, 600, Verdict.PROGRESSING, Reason.HEALTH_CHECK_FAILED),
+    "past it, not ready for ten minutes": (pod(running(), since=ago(seconds=600)), 610, Verdict.FAILED, Reason.HEALTH_CHECK_FAILED),
     "past it, and it starts up": (LOADS, 7200, Verdict.PROGRESSING, Reason.PROGRESSING),
     "nobody says since when": (UNREADY, None, Verdict.PROGRESSING, Reason.HEALTH_CHECK_FAILED),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("condition", [FORMER, rolled()], ids=["unknown rollout", "started from none"])
@@ -68,12 +70,30 @@ def test_what_no_controller_measures_has_its_deadline_all_the_same(condition, se
     health = health_of(deployment(0, condition), seen, since=since)
 
     assert (health.verdict, health.reason) == (verdict, reason)
-    # Nobody tells of it when the deadline passes: it is looked for.
-    waits = since is not None and since < 600
-    assert health.look_again == (600 - since if waits else None)
 
 
-def test_without_a_pod_that_tells_it_has_failed_past_its_deadline_too():
-    health = health_of(deployment(0, existing=0), since=600)
+def test_nobody_tells_when_the_deadline_passes_so_it_is_looked_for():
+    assert health_of(deployment(0, FORMER), NOWHERE, since=590).look_again == 10
+    assert health_of(deployment(0, FORMER), NOWHERE, since=600).look_again is None
 
-    assert (health.verdict, health.reason) == (Verdict.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED)
+
+JUST_BEGUN = {
+    "a pod that was made anew": (deployment(0), (pod(waiting("ContainerCreating"), born=ago(seconds=2)),)),
+    "a pod that is not made yet": (deployment(0, existing=0), ()),
+    "one more that is not made yet": (deployment(4, wanted=5, existing=4), (SERVES,)),
+    "a pod that is ready and not counted": (deployment(0), (SERVES,)),
+    "a pod that has yet to end": (deployment(1, existing=2), (SERVES,)),
+    "not available until just now": (deployment(0, changed=ago(seconds=1)), (pod(waiting("ContainerCreating")),)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("live", "pods"), JUST_BEGUN.values(), ids=JUST_BEGUN)
+def test_what_began_a_moment_ago_is_on_its_way_however_long_the_rest_of_the_claim_is(live, pods):
+    assert health_of(live, *pods, since=7200).verdict is Verdict.PROGRESSING
+
+
+def test_a_pod_that_is_ready_and_not_counted_yet_is_not_past_the_deadline_that_its_controller_told():
+    late = rolled("ProgressDeadlineExceeded")
+
+    assert health_of(deployment(0, late), SERVES).verdict is Verdict.PROGRESSING
+    assert health_of(deployment(0, late, existing=0)).verdict is Verdict.FAILED

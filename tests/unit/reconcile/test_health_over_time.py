@@ -46,9 +46,12 @@ async def world() -> World:
     return found
 
 
-def make_pod(world: World) -> None:
+def make_pod(world: World, *, seconds_ago: float = 3600) -> None:
     owner = {"kind": "ReplicaSet", "name": SET, "uid": "rs-1", "controller": True}
-    metadata = {"name": POD.name, "labels": {CLAIM_NAME: "ide"}, "ownerReferences": [owner]}
+    metadata = {
+        "name": POD.name, "labels": {CLAIM_NAME: "ide"}, "ownerReferences": [owner],
+        "creationTimestamp": ago(seconds=seconds_ago),
+    }  # fmt: skip
     spec = {"containers": [{"name": "web", "readinessProbe": {"httpGet": {}}}]}
     world.cluster.put(
         builders.NAMESPACE, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -203,10 +206,7 @@ async def test_a_stopped_claim_whose_volume_waits_for_its_first_pod_is_at_rest()
     assert await look(world) > 20
 
 
-async def test_a_claim_that_is_started_again_and_never_gets_ready_has_failed_after_its_deadline(
-    world: World,
-) -> None:
-    clock = Clock(world)
+async def stop(world: World) -> None:
     world.ask_for(running=False)
     world.cluster.remove(builders.NAMESPACE, POD)
     await world.reconcile()
@@ -215,13 +215,23 @@ async def test_a_claim_that_is_started_again_and_never_gets_ready_has_failed_aft
     found = await ready(world)
     assert (found.reason, found.message[:9]) == (Reason.STOPPED, "Stopped, ")
 
-    clock.passes(86_400)
+
+async def start(world: World, status: dict[str, Any], *, seconds_ago: float) -> None:
+    """Its controller goes on to say that the newest ReplicaSet is available, and measures nothing."""
     world.ask_for()
     await world.reconcile()
-    # Its controller goes on to say that the newest ReplicaSet is available, and measures nothing.
-    make_pod(world)
+    make_pod(world, seconds_ago=seconds_ago)
     is_well(world)
-    fails(world, running())
+    fails(world, status, seconds_ago=seconds_ago)
+
+
+async def test_a_claim_that_is_started_again_and_never_gets_ready_has_failed_after_its_deadline(
+    world: World,
+) -> None:
+    clock = Clock(world)
+    await stop(world)
+    clock.passes(86_400)
+    await start(world, running(), seconds_ago=-86_400)
     for _ in range(2):
         wait = await look(world)
         assert (await ready(world)).status == "Unknown"
@@ -236,6 +246,27 @@ async def test_a_claim_that_is_started_again_and_never_gets_ready_has_failed_aft
         clock = Clock(world)
         clock.passes(90_000)
     assert len(warnings(world)) == 1
+
+    world.away = True  # an edit that cannot be applied makes nothing better
+    world.ask_for(values={"greeting": "new"})
+    await world.reconcile(2)
+    healthy = (await world.claim()).status.condition_set.get("Healthy")
+    assert healthy is not None
+    assert healthy.status == "False"
+
+
+async def test_a_claim_that_is_started_while_it_is_suspended_is_on_its_way_from_when_it_is_resumed(
+    world: World,
+) -> None:
+    clock = Clock(world)
+    await stop(world)
+    clock.passes(3600)
+    world.ask_for(suspend=True)
+    await world.reconcile()
+    clock.passes(7200)
+    await start(world, waiting("ContainerCreating"), seconds_ago=-10_800)
+    await world.reconcile()
+    assert (await ready(world)).status == "Unknown"
 
 
 async def look(world: World) -> float:

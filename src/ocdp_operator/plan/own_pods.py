@@ -30,7 +30,7 @@ def newest_pods(seen: Seen) -> tuple[Observed, ...]:
     pods, progress = own_pods(seen), condition(seen.status, "Progressing")
     if seen.live.ref.kind != DEPLOYMENT.kind or not pods:
         return pods
-    if speaks_of_former(seen, progress):
+    if _speaks_of_former(seen, progress):
         newest = _youngest(_alive(pods))
     else:
         newest = _named(progress) or _youngest(pods)
@@ -71,12 +71,12 @@ def is_complete(progress: Mapping[str, Any]) -> bool:
     return progress.get("reason") == "NewReplicaSetAvailable"
 
 
-def speaks_of_former(seen: Seen, progress: Mapping[str, Any]) -> bool:
+def _speaks_of_former(seen: Seen, progress: Mapping[str, Any]) -> bool:
     """Whether the condition names a ReplicaSet as complete whose pods are gone, while there are newer ones.
 
-    The controller writes that a rollout has begun once, as it makes the ReplicaSet; where that write is lost to a conflict and
-    no pods of two ReplicaSets are ever counted together, as under Recreate, the rollout counts as complete from its first
-    moment, and its deadline never passes (kubernetes, deployment/sync.go getNewReplicaSet and progress.go syncRolloutStatus).
+    The controller writes that a rollout has begun as it makes the ReplicaSet; where there was one already, or that write is lost
+    to a conflict, and no pods of two ReplicaSets are ever counted together, as under Recreate, the condition stays as it was, for
+    as long as nothing else is rolled out (kubernetes, deployment/sync.go getNewReplicaSet and progress.go syncRolloutStatus).
     """
     named = _named(progress)
     if not named or not is_complete(progress) or not number(seen.status, "updatedReplicas"):

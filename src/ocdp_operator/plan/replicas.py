@@ -23,7 +23,7 @@ from ocdp_operator.plan.findings import (
     progressing,
 )
 from ocdp_operator.plan.immutability import CLAIM_TEMPLATES
-from ocdp_operator.plan.own_pods import born, is_complete, newest_pods, own_pods, speaks_of_former
+from ocdp_operator.plan.own_pods import born, is_complete, newest_pods, own_pods
 from ocdp_operator.plan.pod_causes import (
     Cause,
     Weight,
@@ -69,9 +69,8 @@ def deployment(seen: Seen) -> Finding:
     short = _rollout(seen.spec, status) or _conditions(seen.spec, progress, status)
     if short is not None:
         measured = not is_complete(progress)
-        rolling = bool(progress) and (measured or speaks_of_former(seen, progress))
         left = _until_overdue(seen, progress) if measured else _until_late(seen)
-        short = replace(short, rolling=rolling, look_again=left or None)
+        short = replace(short, rolling=bool(progress) and measured, look_again=left or None)
         return _explained(short, seen, overdue=left == 0, measured=measured)
     return _leftovers(seen) or HEALTHY
 
@@ -97,7 +96,7 @@ def _until_overdue(seen: Seen, progress: Mapping[str, Any]) -> float | None:
 def _until_late(seen: Seen) -> float | None:
     """The same where its controller gives it no deadline, from when it was last well or began; None: that is not known.
 
-    It gives none to a Deployment that is scaled up from none, nor in a rollout of which it does not know (``speaks_of_former``).
+    It gives none to a Deployment that is scaled up from none, nor in a rollout that it takes for complete (``own_pods``).
     """
     now, underway, available = seen.evidence.now, seen.evidence.underway, condition(seen.status, "Available")
     if now is None or underway is None:
@@ -303,7 +302,9 @@ def _explained(short: Finding, seen: Seen, *, overdue: bool = False, measured: b
                 "it did not get on within its progress deadline.", Reason.PROGRESS_DEADLINE_EXCEEDED
             )
         return _asking(short, seen)
-    late = cause.overdue if cause.weight is Weight.UNREADY and not measured else overdue
+    late = overdue
+    if not measured:
+        late = cause.overdue if cause.weight is Weight.UNREADY else overdue and not all(map(has_ended, pods))
     if cause.weight is Weight.BROKEN or (late and cause.weight > Weight.STARTING):
         verdict = Verdict.FAILED
     else:

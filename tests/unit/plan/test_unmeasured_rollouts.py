@@ -13,7 +13,7 @@ from ocdp_operator.model.objects import Observed
 from ocdp_operator.plan.findings import Evidence
 from ocdp_operator.plan.health import Health, Verdict, assess
 from tests.support.builders import by_ref, entry
-from tests.support.pods import NOW, REPLICA_SET, ago, deployment, pod, rolled, running, waiting
+from tests.support.pods import NOW, REPLICA_SET, ago, container, deployment, pod, rolled, running, waiting
 
 FORMER = rolled(name="ide-web-1a2b3c4d5")
 """The controller goes on to speak of the ReplicaSet that was complete before."""
@@ -37,10 +37,12 @@ def test_the_newer_pods_tell_the_cause_though_the_condition_speaks_of_a_former_r
     assert "no node takes its pod" in health.message
 
 
-def test_a_rollout_that_its_controller_does_not_know_of_makes_nothing_unready_that_was_told_healthy():
-    health = health_of(deployment(0, FORMER), NOWHERE, was_healthy=True, stands=True)
-
-    assert health.verdict is Verdict.PROGRESSING
+def test_under_a_condition_that_never_changed_one_failed_probe_is_not_believed_at_once_and_then_it_is():
+    """Recreate, from one revision to another and back: nothing says that again."""
+    for seconds, verdict in ((1, Verdict.HEALTHY), (5, Verdict.FAILED)):
+        seen = pod(running(), since=ago(seconds=seconds))
+        health = health_of(deployment(0, FORMER), seen, was_healthy=True, stands=True)
+        assert health.verdict is verdict
 
 
 def test_a_condition_that_names_a_replica_set_with_pods_is_believed():
@@ -60,6 +62,8 @@ WAITS = {
     "past it, not ready for a moment": (UNREADY, 600, Verdict.PROGRESSING, Reason.HEALTH_CHECK_FAILED),
     "past it, not ready for ten minutes": (pod(running(), since=ago(seconds=600)), 610, Verdict.FAILED, Reason.HEALTH_CHECK_FAILED),
     "past it, and it starts up": (LOADS, 7200, Verdict.PROGRESSING, Reason.PROGRESSING),
+    "past it, and what follows on its init container is made": (pod(waiting("ContainerCreating"), init=(container({}, ready=True),)), 7200, Verdict.PROGRESSING, Reason.PROGRESSING),
+    "past it, and it was evicted": (pod(phase="Failed", reason="Evicted"), 7200, Verdict.PROGRESSING, Reason.PROGRESSING),
     "nobody says since when": (UNREADY, None, Verdict.PROGRESSING, Reason.HEALTH_CHECK_FAILED),
 }  # fmt: skip
 

@@ -27,14 +27,16 @@ def own_pods(seen: Seen) -> tuple[Observed, ...]:
 
 def newest_pods(seen: Seen) -> tuple[Observed, ...]:
     """Of a Deployment the pods of its newest ReplicaSet, which its condition names; else that of the youngest pod."""
-    pods, progress = own_pods(seen), condition(seen.status, "Progressing")
+    pods = own_pods(seen)
     if seen.live.ref.kind != DEPLOYMENT.kind or not pods:
         return pods
-    if _speaks_of_former(seen, progress):
-        newest = _youngest(_alive(pods))
-    else:
-        newest = _named(progress) or _youngest(pods)
-    return tuple(pod for pod in pods if _replica_set(pod) == newest)
+    if _speaks_of_former(seen, pods):
+        return _made_by(pods, _youngest(_alive(pods)))
+    return _made_by(pods, _named(condition(seen.status, "Progressing")) or _youngest(pods))
+
+
+def _made_by(pods: Iterable[Observed], replica_set: str) -> tuple[Observed, ...]:
+    return tuple(pod for pod in pods if _replica_set(pod) == replica_set)
 
 
 def _youngest(pods: Iterable[Observed]) -> str:
@@ -71,15 +73,16 @@ def is_complete(progress: Mapping[str, Any]) -> bool:
     return progress.get("reason") == "NewReplicaSetAvailable"
 
 
-def _speaks_of_former(seen: Seen, progress: Mapping[str, Any]) -> bool:
+def _speaks_of_former(seen: Seen, pods: Iterable[Observed]) -> bool:
     """Whether the condition names a ReplicaSet as complete whose pods are gone, while there are newer ones.
 
     The controller writes that a rollout has begun as it makes the ReplicaSet; where there was one already, or that write is lost
     to a conflict, and no pods of two ReplicaSets are ever counted together, as under Recreate, the condition stays as it was, for
     as long as nothing else is rolled out (kubernetes, deployment/sync.go getNewReplicaSet and progress.go syncRolloutStatus).
     """
+    progress = condition(seen.status, "Progressing")
     named = _named(progress)
     if not named or not is_complete(progress) or not number(seen.status, "updatedReplicas"):
         return False
-    alive = {_replica_set(pod) for pod in _alive(own_pods(seen))}
+    alive = {_replica_set(pod) for pod in _alive(pods)}
     return bool(alive) and named not in alive

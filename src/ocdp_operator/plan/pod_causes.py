@@ -111,9 +111,9 @@ def cause_of(pod: Observed, now: datetime | None, *, model: bool) -> Cause | Non
     causes = list(_containers(pod, status, now, model=model))
     if causes:
         return max(causes, key=lambda cause: cause.weight)
-    init = [bool(each.get("ready")) for each in status.get("initContainerStatuses") or ()]
-    if not (all(init) and status.get("containerStatuses")):
-        return Cause(_created_after(init), Reason.PROGRESSING, "its containers are being created")
+    initialized = all(each.get("ready") for each in status.get("initContainerStatuses") or ())
+    if not (initialized and status.get("containerStatuses")):
+        return Cause(_while_created(status), Reason.PROGRESSING, "its containers are being created")
     words = (
         "its containers are ready and the pod is not: its node does not answer, or a readiness gate is closed"
     )
@@ -191,15 +191,15 @@ def _containers(
         elif (each.get("state") or {}).get("running"):
             yield _running(pod, each, probes.get(each["name"]) or {}, now, model=model)
         elif not init:
-            weight = _created_after(
-                bool(done.get("ready")) for done in status.get("initContainerStatuses") or ()
+            yield Cause(
+                _while_created(status), Reason.PROGRESSING, f"container {each['name']} is being created"
             )
-            yield Cause(weight, Reason.PROGRESSING, f"container {each['name']} is being created")
 
 
-def _created_after(init: Iterable[bool]) -> Weight:
+def _while_created(status: Mapping[str, Any]) -> Weight:
     """What follows on an init container that took its time has not failed by a deadline that passed meanwhile."""
-    return Weight.STARTING if any(init) else Weight.PENDING
+    begun = any(each.get("ready") for each in status.get("initContainerStatuses") or ())
+    return Weight.STARTING if begun else Weight.PENDING
 
 
 def _blocked(container: Mapping[str, Any], now: datetime | None) -> Cause | None:

@@ -18,7 +18,7 @@ class ClaimStore:
     def __init__(self) -> None:
         self._claims: dict[ClaimKey, WorkloadClaim] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
-        """UIDs."""
+        """UIDs of claims whose last version was seen."""
         self.listed = False
         """Whether all claims were listed since the start; before that, absence means nothing."""
 
@@ -27,8 +27,10 @@ class ClaimStore:
 
         Versions of one kind compare as integers (KEP-5504), also those of claims that had the same name in turn.
         """
-        if claim.uid in self._gone or (claim.deleting and not claim.finalizers):
-            return False  # a version of a claim that is gone, told after its end
+        if claim.deleting and not claim.finalizers:
+            self._let_go(claim.uid)
+        if claim.uid in self._gone:
+            return False  # the last version, or one before it that is told after the end
         known = self._claims.get(claim.key)
         if known and int(known.resource_version) >= int(claim.resource_version):
             return False
@@ -36,15 +38,20 @@ class ClaimStore:
         return True
 
     def remove(self, key: ClaimKey, uid: str) -> bool:
-        """Forgets the claim of this UID, which is gone for good; False when another one has its name by now."""
-        self._gone[uid] = None
-        while len(self._gone) > _REMEMBERED:
-            self._gone.popitem(last=False)
+        """Forgets the claim of this UID; False when another one has its name by now.
+
+        A list that missed it is no proof: it comes back with the next word of it.
+        """
         known = self._claims.get(key)
         if known is None or known.uid != uid:
             return False
         del self._claims[key]
         return True
+
+    def _let_go(self, uid: str) -> None:
+        self._gone[uid] = None
+        if len(self._gone) > _REMEMBERED:
+            self._gone.popitem(last=False)
 
     def get(self, key: ClaimKey) -> WorkloadClaim | None:
         """The claim as last seen."""

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from ocdp_operator.errors import Advice, Reason, ReconcileError, advice_on
+from ocdp_operator.model.claim import HistoryItem
 from ocdp_operator.model.conditions import Condition, Truth
 from ocdp_operator.model.ignoring import REPLICAS, ignored_paths
 from ocdp_operator.model.objects import ObjectRef, Observed
@@ -61,7 +62,7 @@ def _as_told(run: Run, health: Health) -> Health:
 
 def _is_told(run: Run) -> bool:
     """Whether it was said already that what is applied has failed."""
-    known, newest = _known(run), next(iter(run.claim.status.history), None)
+    known, newest = _known(run), _newest(run)
     return (
         known is not None
         and known.status is Truth.FALSE
@@ -73,7 +74,7 @@ def _is_told(run: Run) -> bool:
 
 def _evidence(run: Run, live: Mapping[ObjectRef, Observed]) -> Evidence:
     known = _known(run)
-    newest = next(iter(run.claim.status.history), None)
+    newest = _newest(run)
     # Unknown: what was healthy was stopped, or is on its way to something new.
     was_healthy = (
         run.facts.applied
@@ -98,7 +99,7 @@ def _evidence(run: Run, live: Mapping[ObjectRef, Observed]) -> Evidence:
 
 def _applied(run: Run) -> datetime | None:
     """When what is applied was applied first: just now, when no history tells of it yet; None while an apply is unfinished."""
-    newest = next(iter(run.claim.status.history), None)
+    newest = _newest(run)
     if newest is None or not run.facts.applied:
         return None
     known = newest.input_digest == rendered_input(run.facts.input_digest)
@@ -109,7 +110,7 @@ def _underway(run: Run) -> datetime | None:
     """What is started again is on its way since it was told so, not since it was applied; what has failed stays so until it is well."""
     applied, known, now = _applied(run), _known(run), run.now()
     if known is not None and known.status is Truth.FALSE:
-        newest = next(iter(run.claim.status.history), None)
+        newest = _newest(run)
         return applied or (moment(newest.first_applied) if newest else None)
     if applied is None or known is None:
         return applied
@@ -143,6 +144,10 @@ def _is_late(run: Run) -> bool:
     since = moment(known.last_transition_time)
     # A clock that was set back says nothing of how late it is.
     return since is None or not timedelta(0) <= run.now() - since < _ASK_AFTER
+
+
+def _newest(run: Run) -> HistoryItem | None:
+    return next(iter(run.claim.status.history), None)
 
 
 def _known(run: Run) -> Condition | None:

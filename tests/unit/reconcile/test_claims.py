@@ -52,19 +52,32 @@ def test_the_last_version_of_a_claim_that_is_gone_does_not_bring_it_back():
     assert store.get(version(10).key) is None
 
 
+def let_go(number: int, uid: str = "uid-1") -> WorkloadClaim:
+    """The last version of a claim."""
+    return replace(version(number, uid), deleting=True, finalizers=())
+
+
 def test_an_earlier_version_that_is_told_after_the_end_does_not_bring_a_claim_back():
     store = ClaimStore()
     store.put(version(10))
+    store.put(let_go(12))
     store.remove(version(10).key, "uid-1")
     for late in (version(9), version(10), version(11)):
         assert not store.put(replace(late, deleting=True, finalizers=("ocdp.io/release",)))
-    assert store.put(version(12, uid="uid-2"))
+    assert store.put(version(13, uid="uid-2"))
+
+
+def test_a_claim_that_one_list_missed_comes_back_with_the_next_one():
+    store = ClaimStore()
+    store.put(version(10))
+    store.remove(version(10).key, "uid-1")
+    assert store.put(version(10))
 
 
 def test_of_claims_that_are_gone_only_the_last_ones_are_remembered():
     store = ClaimStore()
     for number in range(2000):
-        store.remove(version(1).key, f"uid-{number}")
+        store.put(let_go(1, uid=f"uid-{number}"))
     assert store.put(version(1, uid="uid-0"))
     assert not store.put(version(2, uid="uid-1999"))
 
